@@ -9,12 +9,8 @@ const PREFIX: &str = "ROADSTEAD_";
 const FILE: &str = "ROADSTEAD_CONFIG";
 
 /// Settings that may also come from a file, named by the same variable with `_FILE` behind it.
-const SECRETS: [&str; 4] = [
-    "DATABASE__PASSWORD",
-    "AUTH__MASTER_KEY",
-    "AUTH__REFRESH_KEY",
-    "AUTH__PEPPER",
-];
+const SECRETS: [&str; 4] =
+    ["DATABASE__PASSWORD", "AUTH__MASTER_KEY", "AUTH__REFRESH_KEY", "AUTH__PEPPER"];
 
 /// Why the program does not start: which setting, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +22,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn new(setting: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            setting: setting.into(),
-            problem: problem.into(),
-        }
+        Self { setting: setting.into(), problem: problem.into() }
     }
 }
 
@@ -157,7 +150,7 @@ pub struct Auth {
     pub pepper: Option<Secret>,
 }
 
-/// Seconds. The order matters: see `check`.
+/// Seconds (`…_s`). Their order matters: see `check`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
@@ -167,6 +160,8 @@ pub struct Server {
     pub drain_s: u64,
     /// … and the process is gone by then, whatever its workers do.
     pub hard_exit_s: u64,
+    /// Routes that sleep, block and panic, for drills and measurements.
+    pub drill: bool,
 }
 
 impl Default for Server {
@@ -176,6 +171,7 @@ impl Default for Server {
             handler_deadline_s: 30,
             drain_s: 37,
             hard_exit_s: 40,
+            drill: false,
         }
     }
 }
@@ -189,10 +185,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Json,
-            level: LogLevel::Info,
-        }
+        Self { format: LogFormat::Json, level: LogLevel::Info }
     }
 }
 
@@ -269,17 +262,11 @@ impl Settings {
 
     pub fn workers(&self) -> usize {
         // Knows the container's CPU quota (cgroup v1 and v2) and its CPU set.
-        self.workers
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+        self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Server {
-            keep_alive_s,
-            handler_deadline_s,
-            drain_s,
-            hard_exit_s,
-        } = self.server;
+        let Server { keep_alive_s, handler_deadline_s, drain_s, hard_exit_s, drill } = self.server;
         let rules = [
             (
                 "ROADSTEAD_DOMAIN",
@@ -291,11 +278,7 @@ impl Settings {
                 self.workers.is_none_or(|n| (1..=256).contains(&n)),
                 "must be between 1 and 256",
             ),
-            (
-                "ROADSTEAD_DATABASE__POOL_SIZE",
-                self.database.pool_size > 0,
-                "must be at least 1",
-            ),
+            ("ROADSTEAD_DATABASE__POOL_SIZE", self.database.pool_size > 0, "must be at least 1"),
             (
                 "ROADSTEAD_HTTP_PORT",
                 self.http_port != self.https_port,
@@ -315,6 +298,11 @@ impl Settings {
                 "ROADSTEAD_SERVER__HARD_EXIT_S",
                 hard_exit_s > drain_s,
                 "must be longer than ROADSTEAD_SERVER__DRAIN_S",
+            ),
+            (
+                "ROADSTEAD_SERVER__DRILL",
+                !drill || self.domain == "localhost",
+                "is for a stack that nobody else reaches: only with ROADSTEAD_DOMAIN=localhost",
             ),
             (
                 "ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS",
@@ -358,9 +346,7 @@ fn is_host_name(name: &str) -> bool {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         })
 }
 
@@ -369,10 +355,8 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, String> {
-        let variables = pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let variables =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Settings::read(variables).map_err(|error| error.to_string())
     }
 
@@ -423,11 +407,7 @@ mod tests {
             ("ROADSTEAD_HTTP_PORT", "443", "must differ"),
             ("ROADSTEAD_SERVER__DRAIN_S", "20", "HANDLER_DEADLINE_S"),
             ("ROADSTEAD_SERVER__HARD_EXIT_S", "37", "DRAIN_S"),
-            (
-                "ROADSTEAD_AUTH__PEPPER_FILE",
-                "/does/not/exist",
-                "/does/not/exist",
-            ),
+            ("ROADSTEAD_AUTH__PEPPER_FILE", "/does/not/exist", "/does/not/exist"),
         ] {
             let message = read(&[(name, value)]).expect_err(name);
             assert!(message.starts_with(name), "{message}");
@@ -442,14 +422,8 @@ mod tests {
         let path = file.path().to_str().expect("path");
         let settings = read(&[("ROADSTEAD_AUTH__PEPPER_FILE", path)]).expect("valid");
         assert_eq!(settings.auth.pepper.expect("pepper").expose(), "s3cret");
-        let both = [
-            ("ROADSTEAD_AUTH__PEPPER_FILE", path),
-            ("ROADSTEAD_AUTH__PEPPER", "other"),
-        ];
+        let both = [("ROADSTEAD_AUTH__PEPPER_FILE", path), ("ROADSTEAD_AUTH__PEPPER", "other")];
         let message = read(&both).expect_err("both");
-        assert!(
-            message.contains("not both") && !message.contains("other"),
-            "{message}"
-        );
+        assert!(message.contains("not both") && !message.contains("other"), "{message}");
     }
 }

@@ -1,0 +1,41 @@
+//! Faults on demand, for drills and measurements: only where `ROADSTEAD_SERVER__DRILL` is on.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse,
+    web::{Json, Query},
+};
+use serde::Deserialize;
+
+use crate::{auth::access::Public, error::ApiError};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Length {
+    ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Panic {
+    message: String,
+}
+
+/// `GET /api/v1/drill/sleep?ms=`: waits, as for a slow neighbour.
+pub async fn sleep(_: Public, length: Query<Length>) -> Result<HttpResponse, ApiError> {
+    tokio::time::sleep(Duration::from_millis(length.ms)).await;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `GET /api/v1/drill/block?ms=`: blocks its worker, as no handler should.
+pub async fn block(_: Public, length: Query<Length>) -> Result<HttpResponse, ApiError> {
+    std::thread::sleep(Duration::from_millis(length.ms));
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `POST /api/v1/drill/panic`
+#[expect(clippy::panic, reason = "what it is for")]
+pub async fn panic(_: Public, panic: Json<Panic>) -> Result<HttpResponse, ApiError> {
+    panic!("{}", panic.message);
+}

@@ -1,0 +1,3 @@
+//! What the one binary can do, a file per command.
+
+pub mod healthcheck;

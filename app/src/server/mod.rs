@@ -1,0 +1,42 @@
+//! The server's life: workers, the guard around every request, sockets, and the hand-over.
+
+use actix_service::ServiceFactory;
+use actix_web::{
+    App, Error,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::from_fn,
+    web::Data,
+};
+
+use crate::{api, state::AppState};
+
+mod guard;
+mod handover;
+pub mod life;
+pub mod probe;
+pub mod production;
+pub mod signals;
+pub mod slot;
+mod workers;
+
+pub use guard::RequestId;
+
+/// What each worker serves.
+fn app(
+    state: Data<AppState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let routes = api::routes(&state.settings);
+    App::new()
+        .app_data(state)
+        .wrap(from_fn(guard::guard))
+        .configure(|config| api::configure(config, routes))
+}

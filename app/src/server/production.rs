@@ -1,0 +1,58 @@
+//! `roadstead serve`: one process fills one slot.
+
+use std::{io, time::Duration};
+
+use actix_web::web::Data;
+
+use super::{
+    handover,
+    life::{Life, Phase},
+    signals,
+    slot::{SlotError, SlotSocket},
+    workers,
+};
+use crate::{config::Settings, state::AppState};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("ROADSTEAD_SLOT: say which slot to fill, blue or green")]
+    NoSlot,
+    #[error(transparent)]
+    Slot(#[from] SlotError),
+    #[error("cannot start: {0}")]
+    Io(#[from] io::Error),
+}
+
+pub fn serve(settings: Settings) -> Result<(), ServeError> {
+    let slot = settings.slot.ok_or(ServeError::NoSlot)?;
+    let count = settings.workers();
+    let server = settings.server.clone();
+    let life = Life::new();
+    signals::drain_on_signal(life.clone(), Duration::from_secs(server.hard_exit_s));
+
+    // The workers have runtimes of their own: this one stays free for the hand-over.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let workers = runtime.block_on(async {
+        let state = Data::new(AppState::new(settings, life.clone()));
+        let dir = &state.settings.socket_dir;
+        let (socket, listener) = SlotSocket::claim(dir, slot, &state.instance)?;
+        let workers = workers::start(&listener, count, &state)?;
+        drop(listener);
+
+        // In this order: from `Ready` on, TERM is a drain.
+        life.enter(Phase::Ready);
+        socket.publish()?;
+        tracing::info!(%slot, instance = state.instance, workers = count, "ready");
+
+        life.reached(Phase::Draining).await;
+        handover::drain(&socket, &life, Duration::from_secs(server.drain_s)).await;
+        life.enter(Phase::Ended);
+        Ok::<_, ServeError>(workers)
+    })?;
+    for worker in workers {
+        // A blocked worker is left to the hard exit.
+        let _ = worker.join();
+    }
+    tracing::info!(%slot, "ended");
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! The workers: each a thread with its own runtime and its own accept loop on the shared socket.
+//!
+//! actix-server has one acceptor that hands connections to a queue per worker. What waits in such
+//! a queue is not counted, sits behind a blocked worker, and is dropped at a stop. Here it waits in
+//! the kernel, where any worker that is free takes it, so only `actix_http::HttpService` is used.
+
+use std::{
+    io, net::TcpListener, os::unix::net::UnixListener, pin::pin, sync::Arc, thread, time::Duration,
+};
+
+use actix_http::HttpService;
+use actix_service::{Service as _, ServiceFactory as _, map_config};
+use actix_web::{dev::AppConfig, web::Data};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net,
+};
+
+use super::{
+    app,
+    life::{Life, Phase},
+};
+use crate::state::AppState;
+
+/// Above this many a worker leaves connections to the kernel's queue.
+const CONNECTIONS_PER_WORKER: usize = 4096;
+/// A hash or a file read may wait here; a shortage shows as 503, not as a thousand threads.
+const BLOCKING_THREADS: usize = 4;
+
+/// A bound socket that workers can share.
+pub trait Listener: Send + Sized + 'static {
+    type Async: Accept;
+    fn share(&self) -> io::Result<Self>;
+    fn into_async(self) -> io::Result<Self::Async>;
+}
+
+pub trait Accept: 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>>;
+}
+
+impl Listener for UnixListener {
+    type Async = net::UnixListener;
+
+    fn share(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+
+    fn into_async(self) -> io::Result<Self::Async> {
+        self.set_nonblocking(true)?;
+        net::UnixListener::from_std(self)
+    }
+}
+
+impl Accept for net::UnixListener {
+    type Stream = net::UnixStream;
+
+    async fn accept(&self) -> io::Result<Self::Stream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Listener for TcpListener {
+    type Async = net::TcpListener;
+
+    fn share(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+
+    fn into_async(self) -> io::Result<Self::Async> {
+        self.set_nonblocking(true)?;
+        net::TcpListener::from_std(self)
+    }
+}
+
+impl Accept for net::TcpListener {
+    type Stream = net::TcpStream;
+
+    async fn accept(&self) -> io::Result<Self::Stream> {
+        let (stream, _) = self.accept().await?;
+        // Off by default: a reply in two writes would wait 40 ms for the client's delayed ACK.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// Starts `count` workers on one listener. They end with `Phase::Ended`.
+pub fn start<L: Listener>(
+    listener: &L,
+    count: usize,
+    state: &Data<AppState>,
+) -> io::Result<Vec<thread::JoinHandle<()>>> {
+    (0..count)
+        .map(|number| {
+            let (listener, state) = (listener.share()?, state.clone());
+            state.life.start_accepting();
+            thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                actix_rt::System::with_tokio_rt(|| {
+                    tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .max_blocking_threads(BLOCKING_THREADS)
+                        .build()
+                        .expect("a runtime needs an epoll instance")
+                })
+                .block_on(work(listener, state));
+            })
+        })
+        .collect()
+}
+
+async fn work<L: Listener>(listener: L, state: Data<AppState>) {
+    let life = state.life.clone();
+    let listener = listener.into_async().expect("a bound socket can be polled");
+    let service = HttpService::build()
+        .keep_alive(Duration::from_secs(state.settings.server.keep_alive_s))
+        .client_request_timeout(Duration::from_secs(5))
+        // Not 0: a refused upload's reply must linger until nginx has read it.
+        .client_disconnect_timeout(Duration::from_secs(1))
+        // A client that has gone takes its request with it; what must finish is spawned.
+        .h1_allow_half_closed(false)
+        .h1(map_config(app(state), |()| AppConfig::default()))
+        .new_service(())
+        .await
+        .expect("building the routes cannot fail");
+
+    let serve = |stream| {
+        let connection = life.connection();
+        let answer = service.call((stream, None));
+        actix_rt::spawn(async move {
+            // What fails here is one client's connection; failures of ours are replies.
+            if let Err(error) = answer.await {
+                tracing::debug!("connection ended: {error}");
+            }
+            drop(connection);
+        });
+    };
+    accept(&listener, &life, serve).await;
+    drop(listener);
+    life.stop_accepting();
+    life.reached(Phase::Ended).await;
+}
+
+async fn accept<A: Accept>(listener: &A, life: &Arc<Life>, serve: impl Fn(A::Stream)) {
+    let mut closing = pin!(life.reached(Phase::Closing));
+    loop {
+        if life.open() >= CONNECTIONS_PER_WORKER * life.accepting().max(1) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        }
+        tokio::select! {
+            // First the queue, then the end: what is queued was promised an answer.
+            biased;
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => {
+                    serve(stream);
+                    // The other workers heard the same wake-up; let them have a share.
+                    tokio::task::yield_now().await;
+                }
+                Err(error) => {
+                    tracing::error!("cannot accept: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            () = &mut closing => return,
+        }
+    }
+}
