@@ -24,7 +24,7 @@ enum Name {
     Given,
     /// We, until what began before TERM is finished.
     Kept,
-    /// We, since the sibling died under the hand-over; it may come back.
+    /// We, since the sibling was killed after the hand-over; it will be back.
     TakenBack,
 }
 
@@ -33,7 +33,6 @@ pub async fn drain(socket: &SlotSocket, life: &Life, limit: Duration) {
     let deadline = Instant::now() + limit;
     let mut name = give(socket, Name::Kept).await;
     let mut quiet = Quiet::new(life);
-    let mut sibling_ends = false;
     while !(quiet.lasts(life) || name == Name::Kept && life.open_before_drain() == 0) {
         if Instant::now() >= deadline {
             tracing::warn!(
@@ -45,13 +44,11 @@ pub async fn drain(socket: &SlotSocket, life: &Life, limit: Duration) {
         }
         tokio::time::sleep(STEP).await;
         name = match (name, socket.sibling().await) {
-            (Name::Given, Sibling::Dead) if !sibling_ends => take_back(socket),
+            (Name::Given, Sibling::Dead) => take_back(socket, Name::TakenBack),
+            // It was stopped too, and so nobody is to be waited for.
+            (Name::Given, Sibling::Gone) => take_back(socket, Name::Kept),
             (Name::Kept | Name::TakenBack, Sibling::Serving) => give(socket, name).await,
-            (_, sibling) => {
-                // One that is being stopped leaves no gap for us to fill.
-                sibling_ends |= sibling == Sibling::Draining;
-                name
-            }
+            _ => name,
         };
         if name == Name::TakenBack {
             quiet = Quiet::new(life);
@@ -80,15 +77,15 @@ async fn give(socket: &SlotSocket, otherwise: Name) -> Name {
     }
 }
 
-fn take_back(socket: &SlotSocket) -> Name {
+fn take_back(socket: &SlotSocket, name: Name) -> Name {
     match socket.publish() {
         Ok(()) => {
-            tracing::warn!("draining: the sibling died; this slot serves again until it is back");
-            Name::TakenBack
+            tracing::warn!("draining: the sibling is gone; this slot has its name back");
+            name
         }
         Err(error) => {
             tracing::error!(
-                "draining: the sibling died, and the name cannot be taken back: {error}"
+                "draining: the sibling is gone, and the name does not come back: {error}"
             );
             Name::Given
         }

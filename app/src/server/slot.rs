@@ -52,7 +52,9 @@ pub enum Sibling {
     Draining,
     /// Somebody else answers there: its name is a symlink.
     Elsewhere,
-    /// Nobody listens.
+    /// Has no name: it has ended, or never was.
+    Gone,
+    /// Has a name that nobody listens at: it was killed.
     Dead,
     /// Does not answer in time, or not with sense.
     Silent,
@@ -149,12 +151,9 @@ impl SlotSocket {
             Ok(answer) if answer.is_draining() => Sibling::Draining,
             Ok(_) => Sibling::Serving,
             Err(error) => match rustix::io::Errno::from_io_error(&error) {
+                Some(rustix::io::Errno::NOENT) => Sibling::Gone,
                 // ELOOP: two names that point at each other lead to nobody.
-                Some(
-                    rustix::io::Errno::NOENT
-                    | rustix::io::Errno::CONNREFUSED
-                    | rustix::io::Errno::LOOP,
-                ) => Sibling::Dead,
+                Some(rustix::io::Errno::CONNREFUSED | rustix::io::Errno::LOOP) => Sibling::Dead,
                 _ => Sibling::Silent,
             },
         }

@@ -1,0 +1,96 @@
+//! Start and end of one slot.
+
+use std::{os::unix::fs::PermissionsExt as _, time::Duration};
+
+use tempfile::tempdir;
+
+use crate::support::{
+    http::Connection,
+    process::{Slot, code, roadstead},
+};
+
+#[test]
+fn a_wrong_setting_stops_the_start_and_is_named() {
+    for (name, value) in
+        [("ROADSTEAD_SLOT", "red"), ("ROADSTEAD_SLOTT", "blue"), ("ROADSTEAD_SERVER__DRAIN_S", "1")]
+    {
+        let output = roadstead("serve").env(name, value).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(code(output.status), 78, "{said}");
+        assert!(said.contains(name), "{said}");
+    }
+}
+
+#[test]
+fn a_missing_socket_directory_is_named() {
+    let dir = tempdir().unwrap();
+    let output = roadstead("serve")
+        .env("ROADSTEAD_SLOT", "blue")
+        .env("ROADSTEAD_SOCKET_DIR", dir.path().join("nowhere"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("nowhere") && said.contains("ROADSTEAD_SOCKET_DIR"), "{said}");
+    assert_eq!(code(output.status), 1);
+}
+
+#[test]
+fn the_group_may_connect_and_others_may_not() {
+    let dir = tempdir().unwrap();
+    let slot = Slot::ready(dir.path(), "blue", &[]);
+    let mode = std::fs::metadata(&slot.socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+}
+
+#[test]
+fn the_health_check_believes_only_its_own_slot() {
+    let dir = tempdir().unwrap();
+    let check = |slot: &str| {
+        let output = roadstead("healthcheck")
+            .env("ROADSTEAD_SLOT", slot)
+            .env("ROADSTEAD_SOCKET_DIR", dir.path())
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert!(check("blue").1.contains("no process has ever held slot blue"));
+    let blue = Slot::ready(dir.path(), "blue", &[]);
+    assert!(check("blue").0);
+    // What a hand-over leaves: green's name leads to blue, and green itself is gone.
+    std::os::unix::fs::symlink("blue.sock", dir.path().join("green.sock")).unwrap();
+    std::fs::write(dir.path().join("green.lock"), "0123").unwrap();
+    assert!(Connection::open(&dir.path().join("green.sock")).is_ok());
+    let (well, said) = check("green");
+    assert!(!well && said.contains("does not answer"), "{said}");
+    drop(blue);
+    assert!(!check("blue").0);
+}
+
+#[test]
+fn an_idle_slot_ends_at_once_and_leaves_no_name() {
+    let dir = tempdir().unwrap();
+    let mut slot = Slot::ready(dir.path(), "blue", &[]);
+    slot.term();
+    assert_eq!(code(slot.end(Duration::from_secs(3))), 0);
+    assert!(!slot.socket.exists());
+}
+
+#[test]
+fn a_blocked_worker_ends_at_the_hard_exit_and_the_log_says_why() {
+    let dir = tempdir().unwrap();
+    let timings = [
+        ("ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS", "900"),
+        ("ROADSTEAD_SERVER__HANDLER_DEADLINE_S", "1"),
+        ("ROADSTEAD_SERVER__DRAIN_S", "2"),
+        ("ROADSTEAD_SERVER__HARD_EXIT_S", "3"),
+    ];
+    let mut slot = Slot::ready(dir.path(), "blue", &timings);
+    let mut connection = Connection::open(&slot.socket).unwrap();
+    connection
+        .send(b"GET /api/v1/drill/block?ms=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    slot.term();
+    assert_eq!(code(slot.end(Duration::from_secs(5))), 1);
+    assert!(slot.log().contains("exiting hard"), "{}", slot.log());
+}

@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub mod http;
+pub mod process;
+pub mod proxy;
