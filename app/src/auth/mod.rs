@@ -1,3 +1,8 @@
 //! Who is asking, and what they may do.
 
 pub mod access;
+pub mod keys;
+pub mod password;
+pub mod refresh;
+pub mod secret;
+pub mod token;

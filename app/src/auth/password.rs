@@ -1,0 +1,181 @@
+//! Passwords: Argon2id with a pepper, on a few threads of low priority with a short queue, so that
+//! a storm of sign-ins is refused instead of slowing everything else.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
+    password_hash::phc::PasswordHash,
+};
+use tokio::sync::oneshot;
+
+use super::secret::Key;
+use crate::error::ApiError;
+
+/// 64 MiB, two passes, one lane: 50 to 100 ms, above OWASP's and ASVS' floors.
+const MEMORY_KIB: u32 = 64 * 1024;
+const PASSES: u32 = 2;
+/// Sign-ins that may wait for a thread.
+const QUEUE: usize = 32;
+const NICE: i32 = 10;
+
+/// In characters; the upper one is generous, and hashing never truncates.
+pub const SHORTEST: usize = 12;
+pub const LONGEST: usize = 128;
+
+type Job = Box<dyn FnOnce(&Argon2) + Send>;
+
+pub struct Passwords {
+    jobs: SyncSender<Job>,
+}
+
+/// Whether a password is the right one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Right,
+    /// Right, and its hash should be made anew with today's parameters.
+    Outdated,
+    Wrong,
+}
+
+impl Passwords {
+    pub fn start(pepper: Key, cores: usize) -> Self {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        let pepper = Arc::new(pepper);
+        for number in 0..(cores / 2).max(1) {
+            let (queue, pepper) = (queue.clone(), pepper.clone());
+            thread::Builder::new()
+                .name(format!("password-{number}"))
+                .spawn(move || work(&queue, &pepper))
+                .expect("a thread at the start");
+        }
+        Self { jobs }
+    }
+
+    pub async fn hash(&self, password: String) -> Result<String, ApiError> {
+        self.run(move |argon2| Ok(argon2.hash_password(password.as_bytes())?.to_string())).await
+    }
+
+    /// For an account that does not exist, `hash` is `None`: the same work, and never right.
+    pub async fn verify(
+        &self,
+        password: String,
+        hash: Option<String>,
+    ) -> Result<Verdict, ApiError> {
+        self.run(move |argon2| {
+            let Some(hash) = hash else {
+                argon2.hash_password(password.as_bytes())?;
+                return Ok(Verdict::Wrong);
+            };
+            let hash = PasswordHash::new(&hash)?;
+            Ok(match argon2.verify_password(password.as_bytes(), &hash) {
+                Ok(()) if costs(&Params::try_from(&hash)?) == costs(argon2.params()) => {
+                    Verdict::Right
+                }
+                Ok(()) => Verdict::Outdated,
+                Err(argon2::password_hash::Error::PasswordInvalid) => Verdict::Wrong,
+                Err(error) => return Err(error),
+            })
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Argon2) -> Result<T, argon2::password_hash::Error> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (reply, answer) = oneshot::channel();
+        let job = move |argon2: &Argon2| {
+            // Whoever has gone meanwhile need not be served.
+            if !reply.is_closed() {
+                let _ = reply.send(job(argon2));
+            }
+        };
+        self.jobs.try_send(Box::new(job)).map_err(|_| ApiError::Overloaded)?;
+        answer
+            .await
+            .map_err(|_| ApiError::internal("a password thread ended"))?
+            .map_err(|error| ApiError::internal(error.to_string()))
+    }
+}
+
+fn costs(params: &Params) -> [u32; 3] {
+    [params.m_cost(), params.t_cost(), params.p_cost()]
+}
+
+fn work(queue: &Mutex<Receiver<Job>>, pepper: &Key) {
+    // On Linux a thread has a nice value of its own. Without the right to it: as important as all.
+    let _ = rustix::process::nice(NICE);
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("valid parameters");
+    let argon2 =
+        Argon2::new_with_secret(pepper.bytes(), Algorithm::Argon2id, Version::V0x13, params)
+            .expect("a pepper of 32 bytes");
+    loop {
+        let job = queue.lock().expect("no job runs under the lock").recv();
+        let Ok(job) = job else { return };
+        job(&argon2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::secret;
+
+    fn pepper() -> Key {
+        let text = secret::encode(&secret::random::<32>());
+        let setting = serde_json::from_value(text.into()).expect("text");
+        Key::from_setting("TEST", Some(&setting)).expect("32 bytes")
+    }
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().expect("runtime").block_on(work)
+    }
+
+    #[test]
+    fn the_right_password_is_right_and_its_72_byte_twin_is_not() {
+        let passwords = Passwords::start(pepper(), 1);
+        let others = Passwords::start(pepper(), 1);
+        block_on(async {
+            let long = "x".repeat(72);
+            let hash = passwords.hash(format!("{long}a")).await.expect("hash");
+            let verdict = async |password: String| {
+                passwords.verify(password, Some(hash.clone())).await.expect("verdict")
+            };
+            assert_eq!(verdict(format!("{long}a")).await, Verdict::Right);
+            assert_eq!(verdict(format!("{long}b")).await, Verdict::Wrong);
+            let nobody = passwords.verify(format!("{long}a"), None).await.expect("verdict");
+            assert_eq!(nobody, Verdict::Wrong);
+            let elsewhere = others.verify(format!("{long}a"), Some(hash.clone())).await;
+            assert_eq!(elsewhere.expect("verdict"), Verdict::Wrong, "another pepper");
+        });
+    }
+
+    #[test]
+    fn a_hash_with_older_costs_is_right_but_outdated() {
+        let pepper = pepper();
+        let params = Params::new(19 * 1024, 2, 1, None).expect("valid");
+        let older =
+            Argon2::new_with_secret(pepper.bytes(), Algorithm::Argon2id, Version::V0x13, params);
+        let hash = older.expect("valid").hash_password(b"correct horse").expect("hash").to_string();
+        let passwords = Passwords::start(pepper, 1);
+        let verdict = block_on(passwords.verify("correct horse".into(), Some(hash)));
+        assert_eq!(verdict.expect("verdict"), Verdict::Outdated);
+    }
+
+    #[test]
+    fn a_storm_beyond_the_queue_is_refused_at_once() {
+        let passwords = Passwords::start(pepper(), 1);
+        let storm = (0..QUEUE + 20).map(|_| passwords.verify("guess".into(), None));
+        let answers = block_on(futures_util::future::join_all(storm));
+        let refused = answers.iter().filter(|answer| matches!(answer, Err(ApiError::Overloaded)));
+        assert!((18..=20).contains(&refused.count()), "one may be taken by the thread meanwhile");
+    }
+}
