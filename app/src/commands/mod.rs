@@ -1,3 +1,4 @@
 //! What the one binary can do, a file per command.
 
 pub mod healthcheck;
+pub mod init;
