@@ -1,9 +1,13 @@
 //! The command line.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use roadstead::{commands, config::Settings, server, telemetry};
+use roadstead::{
+    commands::{self, init, publish},
+    config::Settings,
+    server, telemetry,
+};
 
 /// The application server of Roadstead, and its tools.
 ///
@@ -21,6 +25,22 @@ enum Command {
     Serve,
     /// Exit 0 when this slot's own process is ready
     Healthcheck,
+    /// Make what is missing in the five secret volumes; no key or password is ever replaced
+    Init {
+        /// Where the volumes are mounted, or a folder with five folders in it to try this in
+        #[arg(long, default_value = init::layout::ROOT)]
+        root: PathBuf,
+    },
+    /// Copy the image's pages and assets into the site volume
+    Publish {
+        /// Serve this release's pages from now on
+        #[arg(long)]
+        activate: bool,
+        #[arg(long, hide = true, default_value = publish::RELEASE)]
+        release: PathBuf,
+        #[arg(long, hide = true, default_value = publish::SITE)]
+        site: PathBuf,
+    },
 }
 
 /// sysexits(3): EX_CONFIG.
@@ -41,6 +61,10 @@ fn main() -> ExitCode {
             server::production::serve(settings).map_err(|error| error.to_string())
         }
         Command::Healthcheck => block_on(commands::healthcheck::run(&settings)),
+        Command::Init { root } => init::run(&settings, &root).map_err(|error| error.to_string()),
+        Command::Publish { activate, release, site } => {
+            publish::run(&release, &site, activate).map_err(|error| error.to_string())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
