@@ -200,6 +200,12 @@ impl Secret {
     }
 }
 
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")
@@ -214,7 +220,8 @@ impl Settings {
             let Ok(name) = name.into_string() else {
                 continue;
             };
-            if name.starts_with(PREFIX) {
+            // ROADSTEAD_DEV_…: what `roadstead dev` tells its child, no settings.
+            if name.starts_with(PREFIX) && !name.starts_with("ROADSTEAD_DEV_") {
                 let value = value
                     .into_string()
                     .map_err(|_| ConfigError::new(&name, "is not valid UTF-8"))?;
@@ -339,9 +346,10 @@ fn read_secret_files(variables: &mut HashMap<String, String>) -> Result<(), Conf
     Ok(())
 }
 
-/// RFC 1123 section 2.1, lower case.
+/// RFC 1123 section 2.1, lower case, and no address: certificates name those otherwise.
 fn is_host_name(name: &str) -> bool {
     name.len() <= 253
+        && name.rsplit('.').next().is_some_and(|last| last.contains(|c: char| !c.is_ascii_digit()))
         && name.split('.').all(|label| {
             (1..=63).contains(&label.len())
                 && !label.starts_with('-')
@@ -404,6 +412,7 @@ mod tests {
             ("ROADSTEAD_WORKERS", "0", "between 1 and 256"),
             ("ROADSTEAD_SLOT", "red", "blue"),
             ("ROADSTEAD_DOMAIN", "https://x.org/", "host name"),
+            ("ROADSTEAD_DOMAIN", "127.0.0.1", "host name"),
             ("ROADSTEAD_HTTP_PORT", "443", "must differ"),
             ("ROADSTEAD_SERVER__DRAIN_S", "20", "HANDLER_DEADLINE_S"),
             ("ROADSTEAD_SERVER__HARD_EXIT_S", "37", "DRAIN_S"),

@@ -17,6 +17,8 @@ use actix_web::{
 };
 use serde::Serialize;
 
+use crate::db::DbError;
+
 pub const PROBLEM_JSON: &str = "application/problem+json";
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -40,8 +42,8 @@ pub enum ApiError {
     WrongCredentials,
     #[error("The refresh token is not valid.")]
     InvalidGrant,
-    #[error("This is not allowed to this account.")]
-    Forbidden,
+    #[error("This invitation is not for this address, has been used, or is over 30 minutes old.")]
+    InvalidInvitation,
     #[error("This token's scope does not allow it.")]
     InsufficientScope,
     #[error("The request comes from another site.")]
@@ -70,6 +72,19 @@ pub enum ApiError {
 }
 
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        match error.constraint() {
+            _ if error.is_unavailable() => Self::Unavailable(error.into()),
+            Some("users_email_key") => Self::Conflict {
+                code: "email_taken",
+                detail: "There is an account with this address.",
+            },
+            _ => Self::Internal(error.into()),
+        }
+    }
+}
 
 /// Why an access token is not believed (RFC 6750 section 3.1, `invalid_token`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +140,7 @@ impl ApiError {
             Self::MalformedAuthorization => "malformed_authorization",
             Self::WrongCredentials => "wrong_credentials",
             Self::InvalidGrant => "invalid_grant",
-            Self::Forbidden => "forbidden",
+            Self::InvalidInvitation => "invalid_invitation",
             Self::InsufficientScope => "insufficient_scope",
             Self::CrossSite => "cross_site",
             Self::NotFound => "not_found",
@@ -147,11 +162,12 @@ impl ApiError {
             | Self::BadJson(_)
             | Self::Invalid(_)
             | Self::MalformedAuthorization
-            | Self::InvalidGrant => StatusCode::BAD_REQUEST,
+            | Self::InvalidGrant
+            | Self::InvalidInvitation => StatusCode::BAD_REQUEST,
             Self::Unauthenticated | Self::Token(_) | Self::WrongCredentials => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::Forbidden | Self::InsufficientScope | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::InsufficientScope | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } => StatusCode::CONFLICT,
@@ -364,12 +380,11 @@ fn from_payload(error: &PayloadError) -> ApiError {
     }
 }
 
-/// serde names one field in backticks; where it names none, the whole text is the message.
+/// serde names a field that is unknown, missing or repeated in backticks; else its text says where.
 fn json_field(error: &serde_json::Error) -> Vec<FieldError> {
     let text = error.to_string();
-    let field = match error.classify() {
-        serde_json::error::Category::Data => text.split('`').nth(1).unwrap_or("").to_owned(),
-        _ => String::new(),
-    };
+    let names = ["unknown field `", "missing field `", "duplicate field `"];
+    let named = names.iter().find_map(|words| text.strip_prefix(words)?.split('`').next());
+    let field = named.unwrap_or_default().to_owned();
     vec![FieldError::new(field, text)]
 }

@@ -4,7 +4,7 @@ use std::{fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use roadstead::{
-    commands::{self, init, publish},
+    commands::{healthcheck, init, migrate, publish, user},
     config::Settings,
     server, telemetry,
 };
@@ -23,14 +23,19 @@ struct Cli {
 enum Command {
     /// Serve one slot (ROADSTEAD_SLOT) on its unix socket, with one worker per core
     Serve,
-    /// Exit 0 when this slot's own process is ready
-    Healthcheck,
+    /// Serve pages and API from one thread, for development: needs no database and no setting
+    Dev(server::dev::Options),
+    /// The part of `dev` that answers
+    #[command(hide = true)]
+    DevServe,
     /// Make what is missing in the five secret volumes; no key or password is ever replaced
     Init {
         /// Where the volumes are mounted, or a folder with five folders in it to try this in
         #[arg(long, default_value = init::layout::ROOT)]
         root: PathBuf,
     },
+    /// Bring the schema up to date, as its owner (ROADSTEAD_DATABASE__USER)
+    Migrate,
     /// Copy the image's pages and assets into the site volume
     Publish {
         /// Serve this release's pages from now on
@@ -41,6 +46,11 @@ enum Command {
         #[arg(long, hide = true, default_value = publish::SITE)]
         site: PathBuf,
     },
+    /// Invite, create, list and disable accounts
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Exit 0 when this slot's own process is ready
+    Healthcheck,
 }
 
 /// sysexits(3): EX_CONFIG.
@@ -58,13 +68,23 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Serve => {
             telemetry::logs::install(&settings.log);
-            server::production::serve(settings).map_err(|error| error.to_string())
+            server::production::serve(settings).map_err(text)
         }
-        Command::Healthcheck => block_on(commands::healthcheck::run(&settings)),
-        Command::Init { root } => init::run(&settings, &root).map_err(|error| error.to_string()),
+        Command::Dev(options) => server::dev::run(settings, &options).map_err(text),
+        Command::DevServe => {
+            telemetry::logs::install(&settings.log);
+            server::dev::serve(settings).map_err(text)
+        }
+        Command::Init { root } => init::run(&settings, &root).map_err(text),
+        Command::Migrate => {
+            telemetry::logs::install(&settings.log);
+            block_on(migrate::run(&settings))
+        }
         Command::Publish { activate, release, site } => {
-            publish::run(&release, &site, activate).map_err(|error| error.to_string())
+            publish::run(&release, &site, activate).map_err(text)
         }
+        Command::User(command) => block_on(user::run(&settings, command)),
+        Command::Healthcheck => block_on(healthcheck::run(&settings)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,12 +92,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?
-        .block_on(work)
+fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?.block_on(work)
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
 }
 
 fn fail(code: u8, error: impl Display) -> ExitCode {

@@ -1,24 +1,117 @@
 //! What all workers of a process share.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
-use crate::{config::Settings, server::life::Life};
+use crate::{
+    auth::{
+        keys::{KeyError, KeyRing},
+        password::Passwords,
+        refresh::RefreshKey,
+        secret::Key,
+        token::Issuer,
+    },
+    config::{ConfigError, Settings},
+    db::{Db, DbError, keys, migrate},
+    server::{dev::Pages, life::Life},
+};
 
 pub struct AppState {
-    pub settings: Settings,
     pub life: Arc<Life>,
     /// Names this process among those that ever filled its slot.
     pub instance: String,
     pub started: Instant,
+    /// The address in people's browsers.
+    pub origin: String,
+    pub db: Db,
+    pub keys: KeyRing,
+    pub issuer: Issuer,
+    pub refresh: RefreshKey,
+    pub passwords: Passwords,
+    pub settings: Settings,
+    /// None in production.
+    pub dev: Option<Pages>,
+}
+
+/// What no waiting cures.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error(transparent)]
+    Setting(#[from] ConfigError),
+    #[error(transparent)]
+    Db(DbError),
+    #[error(transparent)]
+    Key(KeyError),
 }
 
 impl AppState {
-    pub fn new(settings: Settings, life: Arc<Life>) -> Self {
-        Self {
-            settings,
+    /// Waits for what it depends on, for as long as it takes, and says for what.
+    pub async fn prepare(
+        settings: Settings,
+        life: Arc<Life>,
+        instance: String,
+        origin: String,
+    ) -> Result<Self, StateError> {
+        let auth = &settings.auth;
+        let master = Key::from_setting("ROADSTEAD_AUTH__MASTER_KEY", auth.master_key.as_ref())?;
+        let refresh = Key::from_setting("ROADSTEAD_AUTH__REFRESH_KEY", auth.refresh_key.as_ref())?;
+        let pepper = Key::from_setting("ROADSTEAD_AUTH__PEPPER", auth.pepper.as_ref())?;
+        let db = Db::connect(&settings.database).map_err(StateError::Db)?;
+        Ok(Self {
             life,
-            instance: uuid::Uuid::new_v4().simple().to_string(),
+            instance,
             started: Instant::now(),
+            keys: key_ring(&db, &master).await?,
+            issuer: Issuer::new(&origin),
+            refresh: RefreshKey::new(refresh),
+            passwords: Passwords::start(pepper, settings.workers()),
+            origin,
+            db,
+            settings,
+            dev: None,
+        })
+    }
+
+    /// Seconds since 1970.
+    pub fn now(&self) -> i64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
+    }
+}
+
+/// The keys, once the schema is there and they are in it.
+async fn key_ring(db: &Db, master: &Key) -> Result<KeyRing, StateError> {
+    let mut said = String::new();
+    loop {
+        let reason = match look(db, master).await {
+            Ok(Ok(ring)) => return Ok(ring),
+            Ok(Err(reason)) => reason,
+            Err(StateError::Db(error @ DbError::Unavailable(_))) => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        if reason != said {
+            tracing::info!("waiting: {reason}");
+            said = reason;
         }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// The ring, or what to wait for.
+async fn look(db: &Db, master: &Key) -> Result<Result<KeyRing, String>, StateError> {
+    let client = db.get().await.map_err(StateError::Db)?;
+    let applied = migrate::applied_version(&client).await.map_err(StateError::Db)?;
+    if applied < migrate::REQUIRED {
+        let required = migrate::REQUIRED;
+        return Ok(Err(format!(
+            "the schema is at version {applied}, and must be at {required}: `roadstead migrate`"
+        )));
+    }
+    let keys = keys::list(&client).await.map_err(StateError::Db)?;
+    match KeyRing::open(master, &keys) {
+        Err(none @ KeyError::None) => Ok(Err(none.to_string())),
+        opened => opened.map(Ok).map_err(StateError::Key),
     }
 }

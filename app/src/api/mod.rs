@@ -4,13 +4,20 @@ use actix_web::{
     http::Method,
     web::{self, ServiceConfig},
 };
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{config::Settings, error};
 use route::{Route, route};
 
+mod auth;
 mod drill;
 mod health;
-mod route;
+mod jwks;
+mod me;
+mod notes;
+pub mod route;
+mod sessions;
+mod users;
 
 /// The largest JSON body, in bytes; nginx refuses earlier only what is over 1 MiB.
 pub const JSON_LIMIT: usize = 256 * 1024;
@@ -20,6 +27,23 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
     let mut routes = vec![
         route(Method::GET,    "/health/live",                  health::live),
         route(Method::GET,    "/health/ready",                 health::ready),
+        route(Method::GET,    "/.well-known/jwks.json",        jwks::show),
+        route(Method::POST,   "/api/v1/auth/token",            auth::token::create),
+        route(Method::POST,   "/api/v1/auth/token/refresh",    auth::token::refresh),
+        route(Method::POST,   "/api/v1/auth/token/revoke",     auth::token::revoke),
+        route(Method::POST,   "/api/v1/auth/session",          auth::session::create),
+        route(Method::DELETE, "/api/v1/auth/session",          auth::session::delete),
+        route(Method::POST,   "/api/v1/auth/session/refresh",  auth::session::refresh),
+        route(Method::POST,   "/api/v1/auth/invitation",       auth::invitation::accept),
+        route(Method::GET,    "/api/v1/me",                    me::show),
+        route(Method::GET,    "/api/v1/sessions",              sessions::list),
+        route(Method::DELETE, "/api/v1/sessions/{id}",         sessions::delete),
+        route(Method::GET,    "/api/v1/users",                 users::list),
+        route(Method::GET,    "/api/v1/notes",                 notes::list),
+        route(Method::POST,   "/api/v1/notes",                 notes::create),
+        route(Method::GET,    "/api/v1/notes/{id}",            notes::show),
+        route(Method::PATCH,  "/api/v1/notes/{id}",            notes::update),
+        route(Method::DELETE, "/api/v1/notes/{id}",            notes::delete),
     ];
     if settings.server.drill {
         routes.extend([
@@ -39,4 +63,9 @@ pub fn configure(config: &mut ServiceConfig, routes: Vec<Route>) {
         .app_data(web::PathConfig::default().error_handler(error::from_path))
         .app_data(web::PayloadConfig::default().limit(JSON_LIMIT));
     route::register(config, routes);
+}
+
+/// RFC 3339, in UTC.
+fn time_text(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).expect("a time of the database has a year of four digits")
 }

@@ -28,6 +28,32 @@ const NICE: i32 = 10;
 /// In characters; the upper one is generous, and hashing never truncates.
 pub const SHORTEST: usize = 12;
 pub const LONGEST: usize = 128;
+pub const LONGEST_BYTES: usize = 1024;
+
+/// What is wrong with a new password.
+pub fn check(password: &str, email: &str) -> Result<(), &'static str> {
+    let name = email.split('@').next().unwrap_or_default();
+    if !(SHORTEST..=LONGEST).contains(&password.chars().count()) || password.len() > LONGEST_BYTES {
+        Err("must have 12 to 128 characters")
+    } else if name.len() > 3 && password.to_lowercase().contains(name) {
+        Err("must not contain the e-mail address")
+    } else {
+        Ok(())
+    }
+}
+
+/// An e-mail address as we store and compare it; `None` for what cannot be one.
+pub fn email(text: &str) -> Option<String> {
+    let email = text.trim().to_lowercase();
+    let (name, domain) = email.rsplit_once('@')?;
+    let sound = !name.is_empty()
+        && !domain.is_empty()
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+        && email.chars().count() <= 254
+        && !email.contains(|c: char| c.is_whitespace() || c.is_control());
+    sound.then_some(email)
+}
 
 type Job = Box<dyn FnOnce(&Argon2) + Send>;
 

@@ -1,7 +1,8 @@
 //! Keys, randomness and digests: aws-lc-rs, in the few shapes that we need.
 
+pub use aws_lc_rs::aead::NONCE_LEN;
 use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
     digest, hmac,
     rand::{self, SecureRandom as _},
 };

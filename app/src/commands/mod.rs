@@ -2,4 +2,6 @@
 
 pub mod healthcheck;
 pub mod init;
+pub mod migrate;
 pub mod publish;
+pub mod user;

@@ -9,13 +9,14 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         ConnectionType,
-        header::{CONTENT_TYPE, HeaderValue},
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY},
     },
     middleware::Next,
     web::Data,
 };
 use futures_util::FutureExt as _;
 
+use super::dev;
 use crate::{
     error::{self, ApiError, Failure, PROBLEM_JSON, X_REQUEST_ID},
     state::AppState,
@@ -52,6 +53,12 @@ pub async fn guard(
     let failure =
         |error| Failure { error, request_id: id.0.clone(), close: state.life.is_draining() };
 
+    // The development server has one turn for all.
+    let turn = state.dev.as_ref().filter(|_| request.path() != dev::STREAM).map(|dev| &dev.turn);
+    let _turn = match turn {
+        Some(turn) => Some(turn.acquire().await.expect("it is never closed")),
+        None => None,
+    };
     let outcome =
         AssertUnwindSafe(tokio::time::timeout(deadline, next.call(request))).catch_unwind().await;
     let mut response = match outcome {
@@ -66,8 +73,14 @@ pub async fn guard(
         // nginx then leaves this connection, and the slot can end.
         head.set_connection_type(ConnectionType::Close);
     }
+    let headers = head.headers_mut();
     let id = HeaderValue::from_str(&id.0).expect("hexadecimal");
-    head.headers_mut().insert(X_REQUEST_ID, id);
+    headers.insert(X_REQUEST_ID, id);
+    // What a reply holds is its reader's alone, unless its handler says otherwise.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        headers.insert(VARY, HeaderValue::from_static("Authorization"));
+    }
     Ok(response)
 }
 

@@ -11,6 +11,7 @@ use actix_web::{
 
 use crate::{api, state::AppState};
 
+pub mod dev;
 mod guard;
 mod handover;
 pub mod life;
@@ -34,9 +35,14 @@ fn app(
         InitError = (),
     >,
 > {
-    let routes = api::routes(&state.settings);
-    App::new()
-        .app_data(state)
-        .wrap(from_fn(guard::guard))
-        .configure(|config| api::configure(config, routes))
+    let mut routes = api::routes(&state.settings);
+    if state.dev.is_some() {
+        routes.extend(dev::routes());
+    }
+    App::new().app_data(state.clone()).wrap(from_fn(guard::guard)).configure(|config| {
+        if let Some(pages) = &state.dev {
+            pages.configure(config);
+        }
+        api::configure(config, routes);
+    })
 }

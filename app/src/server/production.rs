@@ -11,7 +11,10 @@ use super::{
     slot::{SlotError, SlotSocket},
     workers,
 };
-use crate::{config::Settings, state::AppState};
+use crate::{
+    config::Settings,
+    state::{AppState, StateError},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -19,6 +22,8 @@ pub enum ServeError {
     NoSlot,
     #[error(transparent)]
     Slot(#[from] SlotError),
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
 }
@@ -33,9 +38,12 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
     // The workers have runtimes of their own: this one stays free for the hand-over.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let workers = runtime.block_on(async {
-        let state = Data::new(AppState::new(settings, life.clone()));
-        let dir = &state.settings.socket_dir;
-        let (socket, listener) = SlotSocket::claim(dir, slot, &state.instance)?;
+        let instance = uuid::Uuid::new_v4().simple().to_string();
+        // First the slot: whoever holds it already should not be kept waiting for a database.
+        let (socket, listener) = SlotSocket::claim(&settings.socket_dir, slot, &instance)?;
+        let origin = settings.origin();
+        let state = AppState::prepare(settings, life.clone(), instance, origin).await?;
+        let state = Data::new(state);
         let workers = workers::start(&listener, count, &state)?;
         drop(listener);
 

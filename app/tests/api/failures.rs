@@ -1,9 +1,11 @@
 //! Every failure leaves in one shape.
 
 use roadstead::{api::routes, config::Settings};
-use tempfile::tempdir;
 
-use crate::support::{http::Connection, process::Slot};
+use crate::support::{
+    app::{Site, TestApp},
+    http::Connection,
+};
 
 fn settings() -> Settings {
     let drill = [("ROADSTEAD_SERVER__DRILL".to_owned(), "true".to_owned())];
@@ -12,13 +14,10 @@ fn settings() -> Settings {
 
 #[test]
 fn every_route_refuses_other_methods_and_says_which_it_allows() {
-    let dir = tempdir().unwrap();
-    let slot = Slot::ready(dir.path(), "blue", &[]);
+    let app = TestApp::spawn();
+    let admin = app.admin();
     for route in routes(&settings()) {
-        let mut connection = Connection::open(&slot.socket).unwrap();
-        let request = format!("TRACE {} HTTP/1.1\r\nHost: localhost\r\n\r\n", route.path);
-        connection.send(request.as_bytes()).unwrap();
-        let reply = connection.receive().unwrap();
+        let reply = admin.send(&format!("TRACE {}", route.path), "", b"");
         assert_eq!(reply.status, 405, "{}", route.path);
         let allow = reply.header("allow").unwrap();
         assert!(allow.split(", ").any(|method| method == route.method.as_str()), "{allow}");
@@ -28,8 +27,8 @@ fn every_route_refuses_other_methods_and_says_which_it_allows() {
 
 #[test]
 fn unknown_and_garbled_paths_are_not_found() {
-    let dir = tempdir().unwrap();
-    let slot = Slot::ready(dir.path(), "blue", &[]);
+    let site = Site::new();
+    let slot = site.ready("blue");
     let mut connection = Connection::open(&slot.socket).unwrap();
     for path in
         ["/", "/nope", "/api", "/api/v1", "/api/v1/%ff%fe", "/health/live/", "//health/live"]
@@ -41,8 +40,8 @@ fn unknown_and_garbled_paths_are_not_found() {
 
 #[test]
 fn bodies_that_are_no_valid_json_are_named() {
-    let dir = tempdir().unwrap();
-    let slot = Slot::ready(dir.path(), "blue", &[]);
+    let site = Site::new();
+    let slot = site.ready("blue");
     let json = "application/json";
     let large = [b"{\"message\":\"".as_slice(), &vec![b'x'; 300 * 1024], b"\"}"].concat();
     let cases: [(&str, &[u8], u16, &str); 9] = [
@@ -69,8 +68,8 @@ fn bodies_that_are_no_valid_json_are_named() {
 
 #[test]
 fn a_panic_is_a_500_and_the_connection_and_its_worker_live_on() {
-    let dir = tempdir().unwrap();
-    let slot = Slot::ready(dir.path(), "blue", &[("ROADSTEAD_WORKERS", "1")]);
+    let site = Site::with(&[("ROADSTEAD_WORKERS", "1")]);
+    let slot = site.ready("blue");
     let mut connection = Connection::open(&slot.socket).unwrap();
     let body = br#"{"message":"the boiler"}"#;
     for _ in 0..3 {
@@ -89,12 +88,12 @@ fn a_panic_is_a_500_and_the_connection_and_its_worker_live_on() {
 
 #[test]
 fn a_handler_beyond_its_deadline_is_503() {
-    let dir = tempdir().unwrap();
     let deadline = [
         ("ROADSTEAD_SERVER__HANDLER_DEADLINE_S", "1"),
         ("ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS", "900"),
     ];
-    let slot = Slot::ready(dir.path(), "blue", &deadline);
+    let site = Site::with(&deadline);
+    let slot = site.ready("blue");
     let mut connection = Connection::open(&slot.socket).unwrap();
     let reply = connection.get("/api/v1/drill/sleep?ms=5000").unwrap();
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
@@ -103,8 +102,8 @@ fn a_handler_beyond_its_deadline_is_503() {
 
 #[test]
 fn the_request_id_is_nginx_s_where_it_is_one() {
-    let dir = tempdir().unwrap();
-    let slot = Slot::ready(dir.path(), "blue", &[]);
+    let site = Site::new();
+    let slot = site.ready("blue");
     let mut connection = Connection::open(&slot.socket).unwrap();
     let given = "0123456789abcdef0123456789abcdef";
     for (id, kept) in
@@ -113,7 +112,7 @@ fn the_request_id_is_nginx_s_where_it_is_one() {
         let request =
             format!("GET /nope HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {id}\r\n\r\n");
         connection.send(request.as_bytes()).unwrap();
-        let reply = connection.receive().unwrap();
+        let reply = connection.receive(false).unwrap();
         reply.problem();
         assert_eq!(reply.header("x-request-id") == Some(id), kept, "{id}");
     }

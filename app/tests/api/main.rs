@@ -1,8 +1,14 @@
-//! The application server as its neighbours see it: real processes on real sockets.
+//! The application server as its neighbours see it: real processes on real sockets, a real PostgreSQL.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod access;
+mod auth;
+mod database;
 mod failures;
 mod handover;
+mod migrate;
+mod notes;
 mod serve;
 mod support;
+mod throwaway;

@@ -2,11 +2,10 @@
 
 use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
-use tempfile::tempdir;
-
 use crate::support::{
+    app::Site,
     http::Connection,
-    process::{Slot, code, roadstead},
+    process::{code, roadstead},
 };
 
 #[test]
@@ -23,10 +22,10 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
 
 #[test]
 fn a_missing_socket_directory_is_named() {
-    let dir = tempdir().unwrap();
+    let site = Site::new();
     let output = roadstead("serve")
         .env("ROADSTEAD_SLOT", "blue")
-        .env("ROADSTEAD_SOCKET_DIR", dir.path().join("nowhere"))
+        .env("ROADSTEAD_SOCKET_DIR", site.dir().join("nowhere"))
         .output()
         .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
@@ -36,30 +35,30 @@ fn a_missing_socket_directory_is_named() {
 
 #[test]
 fn the_group_may_connect_and_others_may_not() {
-    let dir = tempdir().unwrap();
-    let slot = Slot::ready(dir.path(), "blue", &[]);
+    let site = Site::new();
+    let slot = site.ready("blue");
     let mode = std::fs::metadata(&slot.socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
 }
 
 #[test]
 fn the_health_check_believes_only_its_own_slot() {
-    let dir = tempdir().unwrap();
+    let site = Site::new();
     let check = |slot: &str| {
         let output = roadstead("healthcheck")
             .env("ROADSTEAD_SLOT", slot)
-            .env("ROADSTEAD_SOCKET_DIR", dir.path())
+            .env("ROADSTEAD_SOCKET_DIR", site.dir())
             .output()
             .unwrap();
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };
     assert!(check("blue").1.contains("no process has ever held slot blue"));
-    let blue = Slot::ready(dir.path(), "blue", &[]);
+    let blue = site.ready("blue");
     assert!(check("blue").0);
     // What a hand-over leaves: green's name leads to blue, and green itself is gone.
-    std::os::unix::fs::symlink("blue.sock", dir.path().join("green.sock")).unwrap();
-    std::fs::write(dir.path().join("green.lock"), "0123").unwrap();
-    assert!(Connection::open(&dir.path().join("green.sock")).is_ok());
+    std::os::unix::fs::symlink("blue.sock", site.dir().join("green.sock")).unwrap();
+    std::fs::write(site.dir().join("green.lock"), "0123").unwrap();
+    assert!(Connection::open(&site.dir().join("green.sock")).is_ok());
     let (well, said) = check("green");
     assert!(!well && said.contains("does not answer"), "{said}");
     drop(blue);
@@ -68,8 +67,8 @@ fn the_health_check_believes_only_its_own_slot() {
 
 #[test]
 fn an_idle_slot_ends_at_once_and_leaves_no_name() {
-    let dir = tempdir().unwrap();
-    let mut slot = Slot::ready(dir.path(), "blue", &[]);
+    let site = Site::new();
+    let mut slot = site.ready("blue");
     slot.term();
     assert_eq!(code(slot.end(Duration::from_secs(3))), 0);
     assert!(!slot.socket.exists());
@@ -77,14 +76,14 @@ fn an_idle_slot_ends_at_once_and_leaves_no_name() {
 
 #[test]
 fn a_blocked_worker_ends_at_the_hard_exit_and_the_log_says_why() {
-    let dir = tempdir().unwrap();
     let timings = [
         ("ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS", "900"),
         ("ROADSTEAD_SERVER__HANDLER_DEADLINE_S", "1"),
         ("ROADSTEAD_SERVER__DRAIN_S", "2"),
         ("ROADSTEAD_SERVER__HARD_EXIT_S", "3"),
     ];
-    let mut slot = Slot::ready(dir.path(), "blue", &timings);
+    let site = Site::with(&timings);
+    let mut slot = site.ready("blue");
     let mut connection = Connection::open(&slot.socket).unwrap();
     connection
         .send(b"GET /api/v1/drill/block?ms=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -59,21 +59,26 @@ impl Connection {
         self.stream.write_all(request)
     }
 
+    /// One exchange; `head` is whole lines, each with its end.
+    pub fn exchange(&mut self, line: &str, head: &str, body: &[u8]) -> io::Result<Reply> {
+        let length = match body {
+            [] if !line.starts_with("P") => String::new(),
+            body => format!("Content-Length: {}\r\n", body.len()),
+        };
+        let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{head}{length}\r\n");
+        self.send(&[head.as_bytes(), body].concat())?;
+        self.receive(line.starts_with("HEAD "))
+    }
+
     pub fn get(&mut self, path: &str) -> io::Result<Reply> {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())?;
-        self.receive()
+        self.exchange(&format!("GET {path}"), "", b"")
     }
 
     pub fn post(&mut self, path: &str, kind: &str, body: &[u8]) -> io::Result<Reply> {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        self.send(&[head.as_bytes(), body].concat())?;
-        self.receive()
+        self.exchange(&format!("POST {path}"), &format!("Content-Type: {kind}\r\n"), body)
     }
 
-    pub fn receive(&mut self) -> io::Result<Reply> {
+    pub fn receive(&mut self, without_body: bool) -> io::Result<Reply> {
         let end = loop {
             if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;
@@ -84,7 +89,7 @@ impl Connection {
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         let mut reply = Reply { status: status.unwrap_or(0), head, body: Vec::new() };
         let length = reply.header("content-length").and_then(|length| length.parse().ok());
-        let length: usize = length.unwrap_or(0);
+        let length: usize = length.filter(|_| !without_body).unwrap_or(0);
         while self.buffer.len() < end + length {
             self.more()?;
         }

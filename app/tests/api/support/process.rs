@@ -28,7 +28,7 @@ pub struct Slot {
 
 impl Slot {
     /// Starts `roadstead serve` without waiting for it.
-    pub fn start(dir: &Path, slot: &str, settings: &[(&str, &str)]) -> Self {
+    pub fn start(dir: &Path, slot: &str, settings: &[(String, String)]) -> Self {
         let log = dir.join(format!("{slot}.log"));
         let file = File::options().append(true).create(true).open(&log).unwrap();
         let child = roadstead("serve")
@@ -36,7 +36,7 @@ impl Slot {
             .env("ROADSTEAD_SOCKET_DIR", dir)
             .env("ROADSTEAD_WORKERS", "2")
             .env("ROADSTEAD_SERVER__DRILL", "true")
-            .envs(settings.iter().copied())
+            .envs(settings.iter().cloned())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
             .spawn()
@@ -45,7 +45,7 @@ impl Slot {
     }
 
     /// The same, and waits until it says that it is ready.
-    pub fn ready(dir: &Path, slot: &str, settings: &[(&str, &str)]) -> Self {
+    pub fn ready(dir: &Path, slot: &str, settings: &[(String, String)]) -> Self {
         // A process that filled this slot before said so too.
         let said = |log: &Path| {
             std::fs::read_to_string(log)

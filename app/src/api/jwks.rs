@@ -1,0 +1,14 @@
+//! The public keys that verify our access tokens.
+
+use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web::Data};
+
+use crate::{auth::access::MaybeUser, error::ApiError, state::AppState};
+
+/// `GET /.well-known/jwks.json` (RFC 7517 section 5)
+pub async fn show(_: MaybeUser, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok()
+        // At most half the time for which a retired key still verifies.
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .content_type("application/jwk-set+json")
+        .json(state.keys.jwks()))
+}

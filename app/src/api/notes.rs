@@ -1,0 +1,160 @@
+//! Notes: the model for a resource of your own.
+
+use actix_web::{
+    HttpResponse,
+    http::header::LOCATION,
+    web::{Data, Json, Path, Query},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::time_text;
+use crate::{
+    auth::access::CurrentUser,
+    db::notes::{self, NoteRow},
+    error::{ApiError, FieldError},
+    state::AppState,
+};
+
+const TITLE: usize = 200;
+const BODY: usize = 20_000;
+const PAGE: i64 = 20;
+const LARGEST_PAGE: i64 = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewNote {
+    title: String,
+    #[serde(default)]
+    body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotePatch {
+    title: Option<String>,
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    limit: Option<i64>,
+    after: Option<Uuid>,
+}
+
+#[derive(Serialize)]
+struct NoteReply {
+    id: Uuid,
+    title: String,
+    body: String,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Serialize)]
+struct NotesReply {
+    items: Vec<NoteReply>,
+    /// `after` of the next page, if there is one.
+    next: Option<Uuid>,
+}
+
+impl From<NoteRow> for NoteReply {
+    fn from(row: NoteRow) -> Self {
+        Self {
+            id: row.id,
+            title: row.title,
+            body: row.body,
+            created_at: time_text(row.created_at),
+            updated_at: time_text(row.updated_at),
+        }
+    }
+}
+
+/// The same rules as the table's, so that the answer can name the field.
+fn check(title: Option<&str>, body: Option<&str>) -> Result<(), ApiError> {
+    let mut errors = Vec::new();
+    if title.is_some_and(|title| title.trim().is_empty() || title.chars().count() > TITLE) {
+        errors.push(FieldError::new("title", "must have 1 to 200 characters"));
+    }
+    if body.is_some_and(|body| body.chars().count() > BODY) {
+        errors.push(FieldError::new("body", "must have at most 20,000 characters"));
+    }
+    for (field, text) in [("title", title), ("body", body)] {
+        // PostgreSQL's text holds every character but this one.
+        if text.is_some_and(|text| text.contains('\0')) {
+            errors.push(FieldError::new(field, "must not contain NUL"));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::Invalid(errors)) }
+}
+
+/// `POST /api/v1/notes`
+pub async fn create(
+    user: CurrentUser,
+    note: Json<NewNote>,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    check(Some(&note.title), Some(&note.body))?;
+    let row = notes::insert(&state.db.get().await?, user.id, &note.title, &note.body).await?;
+    Ok(HttpResponse::Created()
+        .insert_header((LOCATION, format!("/api/v1/notes/{}", row.id)))
+        .json(NoteReply::from(row)))
+}
+
+/// `GET /api/v1/notes?limit=&after=`: newest first.
+pub async fn list(
+    user: CurrentUser,
+    page: Query<Page>,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let limit = page.limit.unwrap_or(PAGE);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(ApiError::Invalid(vec![FieldError::new("limit", "must be 1 to 100")]));
+    }
+    let after = page.after.unwrap_or(Uuid::max());
+    // One more than asked for tells whether there is a next page.
+    let mut rows = notes::list(&state.db.get().await?, user.id, after, limit + 1).await?;
+    let more = rows.len() as i64 > limit;
+    if more {
+        rows.pop();
+    }
+    let next = rows.last().filter(|_| more).map(|row| row.id);
+    let items = rows.into_iter().map(Into::into).collect();
+    Ok(HttpResponse::Ok().json(NotesReply { items, next }))
+}
+
+/// `GET /api/v1/notes/{id}`
+pub async fn show(
+    user: CurrentUser,
+    id: Path<Uuid>,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let row = notes::find(&state.db.get().await?, user.id, *id).await?;
+    Ok(HttpResponse::Ok().json(NoteReply::from(row.ok_or(ApiError::NotFound)?)))
+}
+
+/// `PATCH /api/v1/notes/{id}`
+pub async fn update(
+    user: CurrentUser,
+    id: Path<Uuid>,
+    patch: Json<NotePatch>,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    let (title, body) = (patch.title.as_deref(), patch.body.as_deref());
+    check(title, body)?;
+    let row = notes::update(&state.db.get().await?, user.id, *id, title, body).await?;
+    Ok(HttpResponse::Ok().json(NoteReply::from(row.ok_or(ApiError::NotFound)?)))
+}
+
+/// `DELETE /api/v1/notes/{id}`
+pub async fn delete(
+    user: CurrentUser,
+    id: Path<Uuid>,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    match notes::delete(&state.db.get().await?, user.id, *id).await? {
+        true => Ok(HttpResponse::NoContent().finish()),
+        false => Err(ApiError::NotFound),
+    }
+}

@@ -1,0 +1,62 @@
+//! What is special about browsers: the cookie that holds the refresh token, and proof that a request
+//! comes from our own pages.
+
+use std::future::{Ready, ready};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    cookie::{Cookie, SameSite, time::Duration},
+    dev::Payload,
+    http::header::ORIGIN,
+    web::Data,
+};
+
+use super::session::ABSOLUTE_DAYS;
+use crate::{error::ApiError, state::AppState};
+
+/// `__Host-`: set by this very host over TLS, for the whole site, and by no subdomain.
+const COOKIE: &str = "__Host-refresh";
+
+fn cookie(value: String, age: Duration) -> Cookie<'static> {
+    Cookie::build(COOKIE, value)
+        .path("/")
+        .secure(true)
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .max_age(age)
+        .finish()
+}
+
+pub fn keep(refresh_token: String) -> Cookie<'static> {
+    cookie(refresh_token, Duration::days(ABSOLUTE_DAYS.into()))
+}
+
+pub fn forget() -> Cookie<'static> {
+    cookie(String::new(), Duration::ZERO)
+}
+
+/// A request by one of our own pages: Fetch Metadata where the browser sends it, else Origin, else a
+/// header that a foreign page cannot set without asking.
+pub struct OwnPage;
+
+impl FromRequest for OwnPage {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let header = |name: &str| request.headers().get(name).map(|value| value.as_bytes());
+        let state = request.app_data::<Data<AppState>>().expect("registered with the app");
+        let site = header("sec-fetch-site").map(|site| site == b"same-origin");
+        let origin = header(ORIGIN.as_str()).map(|origin| origin == state.origin.as_bytes());
+        let own = match (site, origin) {
+            (None, None) => header("x-requested-with") == Some(b"roadstead"),
+            (site, origin) => site.unwrap_or(true) && origin.unwrap_or(true),
+        };
+        ready(if own { Ok(Self) } else { Err(ApiError::CrossSite) })
+    }
+}
+
+/// The refresh token that the browser holds for us; empty when there is none.
+pub fn refresh_token(request: &HttpRequest) -> String {
+    request.cookie(COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default()
+}

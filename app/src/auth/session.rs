@@ -1,0 +1,183 @@
+//! Sessions: begun by a sign-in, carried on by refresh tokens, ended by a sign-out. Each is one row.
+
+use actix_web::HttpRequest;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    access::scope_of,
+    password::Verdict,
+    refresh::RefreshToken,
+    token::{Grant, LIFETIME},
+};
+use crate::{
+    db::{
+        audit, invitations, sessions,
+        users::{self, UserRow},
+    },
+    error::ApiError,
+    state::AppState,
+};
+
+/// A session ends so many days after its sign-in …
+pub const ABSOLUTE_DAYS: i32 = 30;
+/// … or so many after its last refresh.
+pub const IDLE_DAYS: i32 = 7;
+
+/// Where a request comes from, as the list of sessions shows it.
+pub struct Origin {
+    pub kind: Kind,
+    pub ip: Option<std::net::IpAddr>,
+    pub user_agent: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Program,
+    Browser,
+}
+
+impl Kind {
+    /// As the table has it. A token of one kind is none of the other.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Browser => "browser",
+        }
+    }
+}
+
+impl Origin {
+    pub fn of(request: &HttpRequest, kind: Kind) -> Self {
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        Self {
+            kind,
+            // Only nginx reaches the socket, and it sets this to one address.
+            ip: header("x-forwarded-for").and_then(|ip| ip.parse().ok()),
+            user_agent: header("user-agent").unwrap_or_default().chars().take(256).collect(),
+        }
+    }
+}
+
+/// What a sign-in or a refresh gives.
+#[derive(Debug)]
+pub struct Issued {
+    pub access: AccessReply,
+    pub refresh_token: String,
+}
+
+/// RFC 6749 section 5.1.
+#[derive(Debug, Serialize)]
+pub struct AccessReply {
+    pub access_token: String,
+    pub token_type: &'static str,
+    /// Seconds.
+    pub expires_in: i64,
+    pub scope: &'static str,
+}
+
+pub async fn sign_in(
+    state: &AppState,
+    email: &str,
+    password: String,
+    origin: Origin,
+) -> Result<Issued, ApiError> {
+    let user = users::find_by_email(&state.db.get().await?, email).await?;
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    // Without a connection in hand: others need it meanwhile.
+    let verdict = state.passwords.verify(password.clone(), hash).await?;
+    let user = match user {
+        Some(user) if verdict != Verdict::Wrong && user.disabled_at.is_none() => user,
+        refused => {
+            let client = state.db.get().await?;
+            audit::record(&client, "authn_login_fail", refused.map(|user| user.id), origin.ip)
+                .await?;
+            return Err(ApiError::WrongCredentials);
+        }
+    };
+    if verdict == Verdict::Outdated {
+        let hash = state.passwords.hash(password).await?;
+        users::set_password_hash(&state.db.get().await?, user.id, &user.password_hash, &hash)
+            .await?;
+    }
+    begin(state, &user, origin).await
+}
+
+/// The session of a user whose password was right.
+pub async fn begin(state: &AppState, user: &UserRow, origin: Origin) -> Result<Issued, ApiError> {
+    let change = state.db.begin().await?;
+    let token = sessions::insert(&change, user.id, &origin).await?;
+    users::set_signed_in(&change, user.id).await?;
+    audit::record(&change, "authn_login_success", Some(user.id), origin.ip).await?;
+    change.commit().await?;
+    Ok(issue(state, user, token, state.now()))
+}
+
+/// RFC 6749 section 6, with rotation: RFC 9700 section 4.14.2.
+pub async fn refresh(state: &AppState, token: &str, origin: &Origin) -> Result<Issued, ApiError> {
+    let token = state.refresh.read(token).ok_or(ApiError::InvalidGrant)?;
+    let client = state.db.get().await?;
+    match sessions::advance(&client, token, origin).await? {
+        sessions::Advanced::To { generation, user, signed_in_at } => {
+            let next = RefreshToken { session: token.session, generation };
+            Ok(issue(state, &user, next, signed_in_at.unix_timestamp()))
+        }
+        sessions::Advanced::Reused { user } => {
+            tracing::warn!(user.id = %user, session.id = %token.session, "authn_token_reuse: a refresh token came twice, its session is ended");
+            audit::record(&client, "authn_token_reuse", Some(user), origin.ip).await?;
+            Err(ApiError::InvalidGrant)
+        }
+        sessions::Advanced::No => Err(ApiError::InvalidGrant),
+    }
+}
+
+/// Ends the session that a refresh token belongs to, if it is one of ours (RFC 7009 section 2.2:
+/// an unknown token is no error).
+pub async fn revoke(state: &AppState, token: &str) -> Result<(), ApiError> {
+    if let Some(RefreshToken { session, .. }) = state.refresh.read(token) {
+        sessions::end(&state.db.get().await?, session).await?;
+    }
+    Ok(())
+}
+
+fn issue(state: &AppState, user: &UserRow, next: RefreshToken, auth_time: i64) -> Issued {
+    let scope = scope_of(user.admin);
+    let grant = Grant {
+        user: user.id,
+        session: next.session,
+        version: user.version,
+        scope: scope.into(),
+        auth_time,
+    };
+    Issued {
+        access: AccessReply {
+            access_token: state.issuer.issue(&state.keys, grant, state.now()),
+            token_type: "Bearer",
+            expires_in: LIFETIME,
+            scope,
+        },
+        refresh_token: state.refresh.issue(next),
+    }
+}
+
+/// An invitation becomes an account.
+pub async fn accept_invitation(
+    state: &AppState,
+    token: &str,
+    email: &str,
+    password: String,
+) -> Result<Uuid, ApiError> {
+    let hash = super::secret::sha256(token.as_bytes());
+    // Before the costly hash; whoever is first to use it up is decided below.
+    if !invitations::is_open(&state.db.get().await?, &hash, email).await? {
+        return Err(ApiError::InvalidInvitation);
+    }
+    let password_hash = state.passwords.hash(password).await?;
+    let change = state.db.begin().await?;
+    let admin =
+        invitations::use_up(&change, &hash, email).await?.ok_or(ApiError::InvalidInvitation)?;
+    let id = users::insert(&change, email, &password_hash, admin).await?;
+    audit::record(&change, "user_created", Some(id), None).await?;
+    change.commit().await?;
+    Ok(id)
+}

@@ -1,0 +1,52 @@
+//! `roadstead migrate`: brings the schema up to date, as the owner of it (ROADSTEAD_DATABASE__USER).
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    auth::{keys::NewKey, secret::Key},
+    config::Settings,
+    db::{Db, DbError, Session, keys, migrate},
+};
+
+/// A first start of PostgreSQL takes a few seconds; on a slow disk many.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub async fn run(settings: &Settings) -> Result<(), String> {
+    let db = Db::connect(&settings.database).map_err(|error| error.to_string())?;
+    let session = wait_for(&db, PATIENCE).await.map_err(|error| error.to_string())?;
+    let applied = migrate::run(&session, migrate::STEPS, &migrate::Patience::default())
+        .await
+        .map_err(|error| error.to_string())?;
+    match applied {
+        0 => tracing::info!("the schema is up to date (version {})", migrate::REQUIRED),
+        n => {
+            tracing::info!("the schema is at version {} now, {n} steps applied", migrate::REQUIRED)
+        }
+    }
+    let master = settings.auth.master_key.as_ref();
+    let master = Key::from_setting("ROADSTEAD_AUTH__MASTER_KEY", master)
+        .map_err(|error| error.to_string())?;
+    let made = keys::insert_first(&session, &NewKey::generate(&master)).await;
+    if made.map_err(|error| error.to_string())? {
+        tracing::info!("the first signing key is made");
+    }
+    Ok(())
+}
+
+/// A wrong setting is an error at once; a database that is not there yet is waited for.
+async fn wait_for(db: &Db, patience: Duration) -> Result<Session, DbError> {
+    let begun = Instant::now();
+    let mut said = false;
+    loop {
+        match db.session("migrate").await {
+            Err(error @ DbError::Unavailable(_)) if begun.elapsed() < patience => {
+                if !said {
+                    tracing::info!("waiting up to {} s: {error}", patience.as_secs());
+                    said = true;
+                }
+            }
+            done => return done,
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}

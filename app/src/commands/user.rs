@@ -1,0 +1,138 @@
+//! `roadstead user`: accounts from the command line, with the application's own rights.
+
+use std::io::Read as _;
+
+use clap::Subcommand;
+
+use crate::{
+    auth::{
+        password::{self, Passwords},
+        secret::{self, Key},
+    },
+    config::Settings,
+    db::{Db, audit, invitations, users},
+};
+
+#[derive(Subcommand)]
+pub enum UserCommand {
+    /// Print a link that becomes an account, once and within 30 minutes
+    Invite {
+        email: String,
+        /// The account may manage others
+        #[arg(long)]
+        admin: bool,
+    },
+    /// Create an account, for scripts
+    Create {
+        email: String,
+        /// The account may manage others
+        #[arg(long)]
+        admin: bool,
+        /// Read the password from standard input (12 to 128 characters); never an argument, which others could see
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+    /// List the accounts
+    List {
+        /// Print only how many enabled administrators there are
+        #[arg(long)]
+        count_admins: bool,
+    },
+    /// End an account's sessions and let it in no more
+    Disable { email: String },
+}
+
+pub async fn run(settings: &Settings, command: UserCommand) -> Result<(), String> {
+    let said = work(settings, command).await?;
+    println!("{said}");
+    Ok(())
+}
+
+async fn work(settings: &Settings, command: UserCommand) -> Result<String, String> {
+    let db = Db::connect(&settings.database).map_err(text)?;
+    match command {
+        UserCommand::Invite { email, admin } => {
+            let email = address(&email)?;
+            let client = db.get().await.map_err(text)?;
+            if users::find_by_email(&client, &email).await.map_err(text)?.is_some() {
+                return Err(format!(
+                    "{email} has an account already; sign in at {}/sign-in",
+                    settings.origin()
+                ));
+            }
+            let token = secret::encode(&secret::random::<32>());
+            let hash = secret::sha256(token.as_bytes());
+            invitations::insert(&client, &hash, &email, admin).await.map_err(text)?;
+            // Behind #, a browser keeps it to itself: it is in no request and in no log.
+            Ok(format!("{}/invitation#token={token}&email={email}", settings.origin()))
+        }
+        UserCommand::Create { email, admin, password_stdin: _ } => {
+            let email = address(&email)?;
+            let password = password_from_stdin()?;
+            password::check(&password, &email)
+                .map_err(|problem| format!("the password {problem}"))?;
+            let pepper = settings.auth.pepper.as_ref();
+            let pepper = Key::from_setting("ROADSTEAD_AUTH__PEPPER", pepper).map_err(text)?;
+            let hash = Passwords::start(pepper, 1).hash(password).await.map_err(text)?;
+            let change = db.begin().await.map_err(text)?;
+            let id =
+                users::insert(&change, &email, &hash, admin).await.map_err(|error| match error
+                    .constraint()
+                {
+                    Some("users_email_key") => format!("{email} has an account already"),
+                    _ => error.to_string(),
+                })?;
+            audit::record(&change, "user_created", Some(id), None).await.map_err(text)?;
+            change.commit().await.map_err(text)?;
+            Ok(format!("{email} has an account now"))
+        }
+        UserCommand::List { count_admins: true } => {
+            let client = db.get().await.map_err(text)?;
+            Ok(users::count_admins(&client).await.map_err(text)?.to_string())
+        }
+        UserCommand::List { count_admins: false } => {
+            let client = db.get().await.map_err(text)?;
+            let rows = users::list(&client).await.map_err(text)?;
+            let line = |row: &users::UserRow| {
+                let role = if row.admin { "admin" } else { "user" };
+                let state = if row.disabled_at.is_some() { "disabled" } else { "enabled" };
+                format!("{}  {role:5}  {state:8}  {}", row.created_at.date(), row.email)
+            };
+            match rows.is_empty() {
+                true => Ok("There are no accounts; `roadstead user invite EMAIL --admin` makes a link for the first.".into()),
+                false => Ok(rows.iter().map(line).collect::<Vec<_>>().join("\n")),
+            }
+        }
+        UserCommand::Disable { email } => {
+            let email = address(&email)?;
+            let change = db.begin().await.map_err(text)?;
+            let id = users::set_disabled(&change, &email).await.map_err(text)?;
+            let id = id.ok_or_else(|| {
+                format!("{email} has no account; `roadstead user list` shows all")
+            })?;
+            audit::record(&change, "user_disabled", Some(id), None).await.map_err(text)?;
+            change.commit().await.map_err(text)?;
+            Ok(format!(
+                "{email} is disabled, and its sessions are ended; an access token lives on for at most five minutes"
+            ))
+        }
+    }
+}
+
+fn address(text: &str) -> Result<String, String> {
+    password::email(text).ok_or_else(|| format!("{text:?} is no e-mail address"))
+}
+
+/// One line, without its end.
+fn password_from_stdin() -> Result<String, String> {
+    let mut password = String::new();
+    std::io::stdin()
+        .take(password::LONGEST_BYTES as u64 + 2)
+        .read_to_string(&mut password)
+        .map_err(|error| format!("cannot read the password: {error}"))?;
+    Ok(password.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,155 @@
+//! A connection on loan from the pool.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool_postgres::Object;
+use tokio_postgres::{Row, types::ToSql};
+
+use super::{DbError, connect::Driver};
+
+/// How long an abandoned statement may go on before its connection is given up.
+const SETTLE: Duration = Duration::from_secs(1);
+
+type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Statements are `&'static str` throughout: they are prepared once a connection and kept, in a cache without
+/// a bound, and a text put together from input cannot get here.
+pub struct Client {
+    /// None only while being dropped.
+    object: Option<Object>,
+    /// A statement was sent and its answer not read to the end, or the connection may be lost.
+    unsettled: AtomicBool,
+    in_transaction: bool,
+    /// A statement of the transaction failed: what follows is refused, and COMMIT would be a ROLLBACK that says nothing.
+    failed: AtomicBool,
+    driver: Arc<Driver>,
+}
+
+impl Client {
+    pub(super) fn new(object: Object, driver: Arc<Driver>) -> Self {
+        Self {
+            object: Some(object),
+            unsettled: AtomicBool::new(false),
+            in_transaction: false,
+            failed: AtomicBool::new(false),
+            driver,
+        }
+    }
+
+    pub async fn query(&self, sql: &'static str, of: Parameters<'_>) -> Result<Vec<Row>, DbError> {
+        self.run(async |object| {
+            let statement = object.prepare_cached(sql).await?;
+            object.query(&statement, of).await
+        })
+        .await
+    }
+
+    /// One row or none.
+    pub async fn query_opt(
+        &self,
+        sql: &'static str,
+        of: Parameters<'_>,
+    ) -> Result<Option<Row>, DbError> {
+        self.run(async |object| {
+            let statement = object.prepare_cached(sql).await?;
+            object.query_opt(&statement, of).await
+        })
+        .await
+    }
+
+    /// Exactly one row.
+    pub async fn query_one(&self, sql: &'static str, of: Parameters<'_>) -> Result<Row, DbError> {
+        self.run(async |object| {
+            let statement = object.prepare_cached(sql).await?;
+            object.query_one(&statement, of).await
+        })
+        .await
+    }
+
+    /// The number of rows that changed.
+    pub async fn execute(&self, sql: &'static str, of: Parameters<'_>) -> Result<u64, DbError> {
+        self.run(async |object| {
+            let statement = object.prepare_cached(sql).await?;
+            object.execute(&statement, of).await
+        })
+        .await
+    }
+
+    /// From here on all or nothing; `read committed`.
+    pub async fn begin(mut self) -> Result<Transaction, DbError> {
+        self.in_transaction = true;
+        self.run(async |object| object.batch_execute("BEGIN").await).await?;
+        Ok(Transaction(self))
+    }
+
+    async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&Object) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, DbError> {
+        let object = self.object.as_ref().expect("it is taken only in drop");
+        self.unsettled.store(true, Ordering::Relaxed);
+        let done = work(object).await.map_err(DbError::from);
+        let is = |wanted: fn(&DbError) -> bool| done.as_ref().is_err_and(wanted);
+        // The server says that it goes before it goes: for a moment the connection still looks alive.
+        self.unsettled.store(is(DbError::is_unavailable), Ordering::Relaxed);
+        if is(|error| error.code().is_some()) {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+}
+
+/// A request may die at any `.await` (its client hung up, its deadline passed). Its statement goes on in the
+/// server all the same, and the next one on this connection would wait for it: so the connection goes
+/// back to the pool only when it is idle again.
+impl Drop for Client {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take() else {
+            return;
+        };
+        let last = match (self.in_transaction, *self.unsettled.get_mut()) {
+            (false, false) => return drop(object),
+            // An empty query is answered when all before it are.
+            (false, true) => "",
+            (true, _) => "ROLLBACK",
+        };
+        let driver = Arc::clone(&self.driver);
+        self.driver.spawn(async move {
+            let settled = tokio::time::timeout(SETTLE, object.batch_execute(last)).await;
+            if !matches!(settled, Ok(Ok(()))) {
+                // Closes it; the server then ends the statement (client_connection_check_interval).
+                drop(Object::take(object));
+            }
+            drop(driver);
+        });
+    }
+}
+
+/// Rolls back when dropped without `commit`.
+pub struct Transaction(Client);
+
+impl Transaction {
+    pub async fn commit(mut self) -> Result<(), DbError> {
+        if *self.0.failed.get_mut() {
+            return Err(DbError::Aborted);
+        }
+        self.0.run(async |object| object.batch_execute("COMMIT").await).await?;
+        self.0.in_transaction = false;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0
+    }
+}

@@ -1,0 +1,332 @@
+//! Brings the schema up to date: `app/migrations/*.sql`, in order, once each. What a step must look like is written
+//! there, in README.md.
+
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use tokio_postgres::error::{ErrorPosition, SqlState};
+
+use super::{Client, DbError, Session};
+
+/// Of the advisory lock that one runner holds per database: "roadstea" in ASCII.
+const LOCK: i64 = 0x726f_6164_7374_6561;
+const NO_TRANSACTION: &str = "-- roadstead: no-transaction";
+
+pub struct Step {
+    pub version: i32,
+    /// The file's name.
+    pub name: &'static str,
+    pub sql: &'static str,
+}
+
+impl Step {
+    /// The version is in the name's first four digits.
+    pub const fn new(name: &'static str, sql: &'static str) -> Self {
+        let (digits, _) = name.split_at(4);
+        let Ok(version) = i32::from_str_radix(digits, 10) else {
+            panic!("a migration's name begins with four digits");
+        };
+        Self { version, name, sql }
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.sql.lines().next() != Some(NO_TRANSACTION)
+    }
+
+    fn checksum(&self) -> String {
+        let hash = digest(&SHA256, self.sql.as_bytes());
+        hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+macro_rules! steps {
+    ($($file:literal),+ $(,)?) => {
+        &[$(Step::new($file, include_str!(concat!("../../migrations/", $file)))),+]
+    };
+}
+
+pub const STEPS: &[Step] = steps![
+    "0001_privileges.sql",
+    "0002_users.sql",
+    "0003_invitations.sql",
+    "0004_sessions.sql",
+    "0005_signing_keys.sql",
+    "0006_revocations.sql",
+    "0007_sign_in_limits.sql",
+    "0008_audit_events.sql",
+    "0009_notes.sql",
+];
+
+/// What this program needs; a newer schema is fine (a roll-back finds one).
+pub const REQUIRED: i32 = STEPS[STEPS.len() - 1].version;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error(
+        "{0} was changed after it had been applied here: restore it, and put the change into a new step"
+    )]
+    Changed(String),
+    #[error(
+        "{pending} has not been applied, but the later {applied} has: give it a higher number, if it is new"
+    )]
+    OutOfOrder { pending: &'static str, applied: i32 },
+    #[error("{name}{}: {error}", line.map_or(String::new(), |line| format!(", line {line}")))]
+    Failed { name: &'static str, line: Option<usize>, error: DbError },
+    #[error(
+        "{name}: after {tries} tries a table that it needs is still in use: let long transactions end, and migrate again"
+    )]
+    Locked { name: &'static str, tries: u32 },
+    #[error("{name} left the index {index} invalid: see README.md of the migrations")]
+    InvalidIndex { name: &'static str, index: String },
+}
+
+impl From<tokio_postgres::Error> for MigrateError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// A statement that waits for a table's lock keeps everyone behind it waiting, readers too: so it waits shortly,
+/// gives way, and comes again.
+pub struct Patience {
+    pub lock: Duration,
+    pub pause: Duration,
+    pub tries: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { lock: Duration::from_secs(1), pause: Duration::from_secs(2), tries: 60 }
+    }
+}
+
+/// Applies what is missing, and returns how many steps that were. The session must reach the server itself: a pooler
+/// that hands out connections per transaction loses the lock.
+pub async fn run(
+    session: &Session,
+    steps: &[Step],
+    patience: &Patience,
+) -> Result<usize, MigrateError> {
+    session
+        .batch_execute(
+            "SET statement_timeout = 0; SET lock_timeout = 0;
+             SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning",
+        )
+        .await?;
+    take_lock(session).await?;
+    let done = apply_missing(session, steps, patience).await;
+    // The end of the session releases it too.
+    let _ = session.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await;
+    done
+}
+
+/// The version that the database has, 0 when it is empty.
+pub async fn applied_version(client: &Client) -> Result<i32, DbError> {
+    match client.query_one("SELECT coalesce(max(version), 0) FROM schema_migrations", &[]).await {
+        Ok(row) => Ok(row.get(0)),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Polled: a statement that waits for the lock would hold a snapshot, for whose end the other runner's
+/// CREATE INDEX CONCURRENTLY waits in turn.
+async fn take_lock(session: &Session) -> Result<(), MigrateError> {
+    let mut tries = 0_u32;
+    loop {
+        if session.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await?.get(0) {
+            return Ok(());
+        }
+        if tries.is_multiple_of(100) {
+            tracing::info!("another migration is running in this database: waiting for its end");
+        }
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn apply_missing(
+    session: &Session,
+    steps: &[Step],
+    patience: &Patience,
+) -> Result<usize, MigrateError> {
+    session
+        .batch_execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (
+                 version integer CONSTRAINT schema_migrations_pkey PRIMARY KEY,
+                 name text NOT NULL,
+                 checksum text NOT NULL,
+                 applied_at timestamptz NOT NULL DEFAULT now(),
+                 duration_ms integer NOT NULL
+             )",
+        )
+        .await?;
+    let missing = compare(session, steps).await?;
+    for step in &missing {
+        let begun = Instant::now();
+        if step.in_transaction() {
+            apply_in_transaction(session, step, patience).await?;
+        } else {
+            apply_bare(session, step).await?;
+        }
+        tracing::info!(duration_ms = milliseconds(begun), "applied {}", step.name);
+    }
+    Ok(missing.len())
+}
+
+/// The steps still to be applied; refuses a history that is not ours.
+async fn compare<'a>(session: &Session, steps: &'a [Step]) -> Result<Vec<&'a Step>, MigrateError> {
+    let rows = session.query("SELECT version, checksum FROM schema_migrations", &[]).await?;
+    let applied: Vec<(i32, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let latest = applied.iter().map(|(version, _)| *version).max().unwrap_or(0);
+    let mut missing = Vec::new();
+    for step in steps {
+        match applied.iter().find(|(version, _)| *version == step.version) {
+            Some((_, checksum)) if *checksum != step.checksum() => {
+                return Err(MigrateError::Changed(step.name.into()));
+            }
+            Some(_) => {}
+            None if step.version < latest => {
+                return Err(MigrateError::OutOfOrder { pending: step.name, applied: latest });
+            }
+            None => missing.push(step),
+        }
+    }
+    Ok(missing)
+}
+
+async fn apply_in_transaction(
+    session: &Session,
+    step: &Step,
+    patience: &Patience,
+) -> Result<(), MigrateError> {
+    for attempt in 1..=patience.tries {
+        let done = transaction(session, step, patience).await;
+        let Err(error) = done else {
+            return Ok(());
+        };
+        let blocked = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
+        if !error.code().is_some_and(|code| blocked.contains(code)) {
+            return Err(failed(step, step.sql, error));
+        }
+        if attempt.is_multiple_of(5) {
+            tracing::warn!("{} waits for a table that is in use", step.name);
+        }
+        tokio::time::sleep(patience.pause).await;
+    }
+    Err(MigrateError::Locked { name: step.name, tries: patience.tries })
+}
+
+async fn transaction(
+    session: &Session,
+    step: &Step,
+    patience: &Patience,
+) -> Result<(), tokio_postgres::Error> {
+    let begun = Instant::now();
+    let lock_ms = patience.lock.as_millis();
+    session.batch_execute(&format!("BEGIN; SET LOCAL lock_timeout = {lock_ms}")).await?;
+    let done = async {
+        session.batch_execute(step.sql).await?;
+        record(session, step, begun).await?;
+        session.batch_execute("COMMIT").await
+    }
+    .await;
+    if done.is_err() {
+        // It fails only together with the connection, which rolls back as well.
+        let _ = session.batch_execute("ROLLBACK").await;
+    }
+    done
+}
+
+/// No time limit for locks here: these statements wait for old transactions to end, and nobody waits behind them.
+async fn apply_bare(session: &Session, step: &Step) -> Result<(), MigrateError> {
+    let begun = Instant::now();
+    for statement in statements(step.sql) {
+        session.batch_execute(&statement).await.map_err(|error| failed(step, &statement, error))?;
+    }
+    let invalid = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid LIMIT 1";
+    if let Some(row) = session.query_opt(invalid, &[]).await? {
+        return Err(MigrateError::InvalidIndex { name: step.name, index: row.get(0) });
+    }
+    record(session, step, begun).await?;
+    Ok(())
+}
+
+async fn record(
+    session: &Session,
+    step: &Step,
+    begun: Instant,
+) -> Result<u64, tokio_postgres::Error> {
+    session
+        .execute(
+            "INSERT INTO schema_migrations (version, name, checksum, duration_ms) VALUES ($1, $2, $3, $4)",
+            &[&step.version, &step.name, &step.checksum(), &milliseconds(begun)],
+        )
+        .await
+}
+
+fn milliseconds(begun: Instant) -> i32 {
+    begun.elapsed().as_millis().try_into().unwrap_or(i32::MAX)
+}
+
+/// A `;` at the end of a line ends a statement, unless the line is a comment.
+fn statements(sql: &str) -> Vec<String> {
+    let mut statements = vec![String::new()];
+    for line in sql.lines() {
+        let last = statements.last_mut().expect("it begins with one");
+        last.push_str(line);
+        last.push('\n');
+        if line.trim_end().ends_with(';') && !line.trim_start().starts_with("--") {
+            statements.push(String::new());
+        }
+    }
+    statements.retain(|text| !text.trim().is_empty());
+    statements
+}
+
+fn failed(step: &Step, sql: &str, error: tokio_postgres::Error) -> MigrateError {
+    let line = match error.as_db_error().and_then(|db| db.position()) {
+        Some(ErrorPosition::Original(character)) => {
+            let before: String = sql.chars().take(*character as usize - 1).collect();
+            let start = step.sql.find(sql).unwrap_or(0);
+            Some(step.sql[..start].lines().count() + before.matches('\n').count() + 1)
+        }
+        _ => None,
+    };
+    MigrateError::Failed { name: step.name, line, error: error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_names_every_file() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".sql"))
+            .collect();
+        files.sort();
+        let listed: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(listed, files);
+        let versions: Vec<i32> = STEPS.iter().map(|step| step.version).collect();
+        assert_eq!(versions, (1..=REQUIRED).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_semicolon_at_the_end_of_a_line_ends_a_statement() {
+        let sql =
+            "-- roadstead: no-transaction\n-- about one;\nSELECT 1;\n\nSELECT\n  ';',\n  2;\n";
+        assert_eq!(
+            statements(sql),
+            [
+                "-- roadstead: no-transaction\n-- about one;\nSELECT 1;\n",
+                "\nSELECT\n  ';',\n  2;\n"
+            ]
+        );
+    }
+}

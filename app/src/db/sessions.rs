@@ -1,0 +1,134 @@
+//! Sessions, one row each.
+
+use std::net::IpAddr;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Client, DbError, users::UserRow};
+use crate::auth::{
+    refresh::RefreshToken,
+    session::{ABSOLUTE_DAYS, IDLE_DAYS, Origin},
+};
+
+pub struct SessionRow {
+    pub id: Uuid,
+    pub created_at: OffsetDateTime,
+    pub last_used_at: OffsetDateTime,
+    pub ip: Option<IpAddr>,
+    pub user_agent: Option<String>,
+}
+
+/// What became of a refresh token.
+pub enum Advanced {
+    To {
+        generation: i32,
+        user: UserRow,
+        signed_in_at: OffsetDateTime,
+    },
+    /// It was used before, by somebody else or in bad order: the session is ended.
+    Reused {
+        user: Uuid,
+    },
+    /// There is no such session any more.
+    No,
+}
+
+/// The new session's first refresh token.
+pub async fn insert(client: &Client, user: Uuid, origin: &Origin) -> Result<RefreshToken, DbError> {
+    let session = Uuid::now_v7();
+    let row = client
+        .query_one(
+            "INSERT INTO sessions (id, user_id, kind, ip, user_agent, idle_expires_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, now() + make_interval(days => $6), now() + make_interval(days => $7))
+             RETURNING generation",
+            &[
+                &session,
+                &user,
+                &origin.kind.word(),
+                &origin.ip,
+                &origin.user_agent,
+                &IDLE_DAYS,
+                &ABSOLUTE_DAYS,
+            ],
+        )
+        .await?;
+    Ok(RefreshToken { session, generation: row.get(0) })
+}
+
+/// One statement consumes the token, repeats its successor (within ten seconds, and only while that
+/// one is unused), or ends the session; many at once queue at the row.
+pub async fn advance(
+    client: &Client,
+    token: RefreshToken,
+    origin: &Origin,
+) -> Result<Advanced, DbError> {
+    let row = client
+        .query_opt(
+            "UPDATE sessions s SET
+                 generation = s.generation + (s.generation = $2)::int,
+                 rotated_at = CASE WHEN s.generation = $2 THEN now() ELSE s.rotated_at END,
+                 idle_expires_at = least(s.expires_at, now() + make_interval(days => $6)),
+                 (revoked_at, revoked_reason) = (
+                     SELECT now(), 'reuse' WHERE NOT (
+                         s.generation = $2
+                         OR s.generation = $2 + 1 AND s.rotated_at > now() - interval '10 seconds'
+                     )
+                 ),
+                 ip = $4,
+                 user_agent = $5
+             FROM users u
+             WHERE s.id = $1 AND s.kind = $3 AND s.revoked_at IS NULL AND s.idle_expires_at > now()
+                 AND u.id = s.user_id AND u.disabled_at IS NULL
+             RETURNING u.*, s.generation, s.auth_time, s.revoked_at IS NOT NULL AS reused",
+            &[
+                &token.session,
+                &token.generation,
+                &origin.kind.word(),
+                &origin.ip,
+                &origin.user_agent,
+                &IDLE_DAYS,
+            ],
+        )
+        .await?;
+    Ok(match row {
+        None => Advanced::No,
+        Some(row) if row.get("reused") => Advanced::Reused { user: row.get("id") },
+        Some(row) => Advanced::To {
+            generation: row.get("generation"),
+            user: UserRow::from(&row),
+            signed_in_at: row.get("auth_time"),
+        },
+    })
+}
+
+/// The living ones of a user, newest first.
+pub async fn list(client: &Client, user: Uuid) -> Result<Vec<SessionRow>, DbError> {
+    let sql = "SELECT id, created_at, rotated_at, ip, user_agent FROM sessions
+               WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > now()
+               ORDER BY created_at DESC, id DESC";
+    let rows = client.query(sql, &[&user]).await?;
+    let session = |row: &tokio_postgres::Row| SessionRow {
+        id: row.get("id"),
+        created_at: row.get("created_at"),
+        last_used_at: row.get("rotated_at"),
+        ip: row.get("ip"),
+        user_agent: row.get("user_agent"),
+    };
+    Ok(rows.iter().map(session).collect())
+}
+
+/// By whoever holds one of its tokens. Ending it twice is ending it.
+pub async fn end(client: &Client, session: Uuid) -> Result<(), DbError> {
+    let sql = "UPDATE sessions SET revoked_at = now(), revoked_reason = 'signed_out'
+               WHERE id = $1 AND revoked_at IS NULL";
+    client.execute(sql, &[&session]).await?;
+    Ok(())
+}
+
+/// One of the user's own; false when it is not there.
+pub async fn end_own(client: &Client, user: Uuid, session: Uuid) -> Result<bool, DbError> {
+    let sql = "UPDATE sessions SET revoked_at = now(), revoked_reason = 'by_user'
+               WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND idle_expires_at > now()";
+    Ok(client.execute(sql, &[&session, &user]).await? == 1)
+}

@@ -1,0 +1,109 @@
+//! Accounts.
+
+use time::OffsetDateTime;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Client, DbError};
+
+pub struct UserRow {
+    pub id: Uuid,
+    pub email: String,
+    pub password_hash: String,
+    pub admin: bool,
+    pub version: i32,
+    pub disabled_at: Option<OffsetDateTime>,
+    pub created_at: OffsetDateTime,
+}
+
+impl From<&Row> for UserRow {
+    fn from(row: &Row) -> Self {
+        Self {
+            id: row.get("id"),
+            email: row.get("email"),
+            password_hash: row.get("password_hash"),
+            admin: row.get("admin"),
+            version: row.get("version"),
+            disabled_at: row.get("disabled_at"),
+            created_at: row.get("created_at"),
+        }
+    }
+}
+
+pub async fn find(client: &Client, id: Uuid) -> Result<Option<UserRow>, DbError> {
+    let row = client.query_opt("SELECT * FROM users WHERE id = $1", &[&id]).await?;
+    Ok(row.as_ref().map(Into::into))
+}
+
+pub async fn find_by_email(client: &Client, email: &str) -> Result<Option<UserRow>, DbError> {
+    let row = client.query_opt("SELECT * FROM users WHERE email = $1", &[&email]).await?;
+    Ok(row.as_ref().map(Into::into))
+}
+
+pub async fn list(client: &Client) -> Result<Vec<UserRow>, DbError> {
+    let rows = client.query("SELECT * FROM users ORDER BY created_at, id", &[]).await?;
+    Ok(rows.iter().map(Into::into).collect())
+}
+
+pub async fn count_admins(client: &Client) -> Result<i64, DbError> {
+    let sql = "SELECT count(*) FROM users WHERE admin AND disabled_at IS NULL";
+    Ok(client.query_one(sql, &[]).await?.get(0))
+}
+
+/// Violates `users_email_key` when there is such an account already.
+pub async fn insert(
+    client: &Client,
+    email: &str,
+    password_hash: &str,
+    admin: bool,
+) -> Result<Uuid, DbError> {
+    let id = Uuid::now_v7();
+    client
+        .execute(
+            "INSERT INTO users (id, email, password_hash, admin) VALUES ($1, $2, $3, $4)",
+            &[&id, &email, &password_hash, &admin],
+        )
+        .await?;
+    Ok(id)
+}
+
+pub async fn set_signed_in(client: &Client, id: Uuid) -> Result<(), DbError> {
+    client.execute("UPDATE users SET last_sign_in_at = now() WHERE id = $1", &[&id]).await?;
+    Ok(())
+}
+
+/// Only if it is still the old one: a change of password meanwhile wins.
+pub async fn set_password_hash(
+    client: &Client,
+    id: Uuid,
+    old: &str,
+    new: &str,
+) -> Result<(), DbError> {
+    client
+        .execute(
+            "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
+            &[&id, &old, &new],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Disables the account, its tokens and its sessions. `None` when there is no such account.
+pub async fn set_disabled(client: &Client, email: &str) -> Result<Option<Uuid>, DbError> {
+    let row = client
+        .query_opt(
+            "UPDATE users SET disabled_at = coalesce(disabled_at, now()), version = version + 1
+             WHERE email = $1 RETURNING id",
+            &[&email],
+        )
+        .await?;
+    let Some(id) = row.map(|row| row.get::<_, Uuid>(0)) else { return Ok(None) };
+    client
+        .execute(
+            "UPDATE sessions SET revoked_at = now(), revoked_reason = 'user_disabled'
+             WHERE user_id = $1 AND revoked_at IS NULL",
+            &[&id],
+        )
+        .await?;
+    Ok(Some(id))
+}
