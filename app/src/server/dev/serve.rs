@@ -41,7 +41,7 @@ pub fn serve(settings: Settings) -> Result<(), DevServeError> {
         Ok(AddressFamily::INET | AddressFamily::INET6)
     );
 
-    // It stays in `Starting`: a signal ends it at once, and no drain holds up a restart.
+    // Nobody told `signals` of it: a signal ends it at once, and no drain holds up a restart.
     let life = Life::new();
     let instance = uuid::Uuid::new_v4().simple().to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -53,6 +53,7 @@ pub fn serve(settings: Settings) -> Result<(), DevServeError> {
             true => workers::start(&TcpListener::from(socket), 1, &state)?,
             false => workers::start(&UnixListener::from(socket), 1, &state)?,
         };
+        life.enter(Phase::Ready);
         life.reached(Phase::Ended).await;
         Ok::<_, DevServeError>(workers)
     })?;
