@@ -34,9 +34,12 @@ pub enum UserCommand {
     },
     /// List the accounts
     List {
-        /// Print only how many enabled administrators there are
+        /// Only administrators that are not disabled
         #[arg(long)]
-        count_admins: bool,
+        admins: bool,
+        /// Print only how many
+        #[arg(long)]
+        count: bool,
     },
     /// End an account's sessions and let it in no more
     Disable { email: String },
@@ -86,22 +89,14 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
             change.commit().await.map_err(text)?;
             Ok(format!("{email} has an account now"))
         }
-        UserCommand::List { count_admins: true } => {
-            let client = db.get().await.map_err(text)?;
-            Ok(users::count_admins(&client).await.map_err(text)?.to_string())
-        }
-        UserCommand::List { count_admins: false } => {
-            let client = db.get().await.map_err(text)?;
-            let rows = users::list(&client).await.map_err(text)?;
-            let line = |row: &users::UserRow| {
-                let role = if row.admin { "admin" } else { "user" };
-                let state = if row.disabled_at.is_some() { "disabled" } else { "enabled" };
-                format!("{}  {role:5}  {state:8}  {}", row.created_at.date(), row.email)
-            };
-            match rows.is_empty() {
-                true => Ok("There are no accounts; `roadstead user invite EMAIL --admin` makes a link for the first.".into()),
-                false => Ok(rows.iter().map(line).collect::<Vec<_>>().join("\n")),
-            }
+        UserCommand::List { admins, count } => {
+            let mut rows = users::list(&db.get().await.map_err(text)?).await.map_err(text)?;
+            rows.retain(|row| !admins || (row.admin && row.disabled_at.is_none()));
+            Ok(match (count, rows.is_empty()) {
+                (true, _) => rows.len().to_string(),
+                (false, true) => NO_ACCOUNTS.into(),
+                (false, false) => rows.iter().map(line).collect::<Vec<_>>().join("\n"),
+            })
         }
         UserCommand::Disable { email } => {
             let email = address(&email)?;
@@ -117,6 +112,15 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
             ))
         }
     }
+}
+
+const NO_ACCOUNTS: &str =
+    "There are none; `roadstead user invite EMAIL --admin` makes a link for the first.";
+
+fn line(row: &users::UserRow) -> String {
+    let role = if row.admin { "admin" } else { "user" };
+    let state = if row.disabled_at.is_some() { "disabled" } else { "enabled" };
+    format!("{}  {role:5}  {state:8}  {}", row.created_at.date(), row.email)
 }
 
 fn address(text: &str) -> Result<String, String> {

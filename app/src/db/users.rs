@@ -45,11 +45,6 @@ pub async fn list(client: &Client) -> Result<Vec<UserRow>, DbError> {
     Ok(rows.iter().map(Into::into).collect())
 }
 
-pub async fn count_admins(client: &Client) -> Result<i64, DbError> {
-    let sql = "SELECT count(*) FROM users WHERE admin AND disabled_at IS NULL";
-    Ok(client.query_one(sql, &[]).await?.get(0))
-}
-
 /// Violates `users_email_key` when there is such an account already.
 pub async fn insert(
     client: &Client,

@@ -339,12 +339,12 @@ fn an_invitation_becomes_an_account_once() {
 #[test]
 fn accounts_are_managed_from_the_command_line() {
     let app = TestApp::spawn();
-    assert_eq!(app.run(&["user", "list", "--count-admins"], "").1.trim(), "0");
+    assert_eq!(app.run(&["user", "list", "--admins", "--count"], "").1.trim(), "0");
     let create = |email: &str, password: &str| {
         app.run(&["user", "create", email, "--admin", "--password-stdin"], password)
     };
     assert!(create("ada@example.org", &format!("{PASSWORD}\n")).0);
-    assert_eq!(app.run(&["user", "list", "--count-admins"], "").1.trim(), "1");
+    assert_eq!(app.run(&["user", "list", "--admins", "--count"], "").1.trim(), "1");
     assert_eq!(app.sign_in("ada@example.org", PASSWORD).status, 200, "without the line's end");
     for (email, password, word) in [
         ("ada@example.org", PASSWORD, "has an account already"),

@@ -93,3 +93,37 @@ fn a_blocked_worker_ends_at_the_hard_exit_and_the_log_says_why() {
     assert_eq!(code(slot.end(Duration::from_secs(5))), 1);
     assert!(slot.log().contains("exiting hard"), "{}", slot.log());
 }
+
+#[test]
+fn without_its_database_it_waits_and_says_so_and_term_ends_it_at_once() {
+    let site = Site::with(&[("ROADSTEAD_DATABASE__HOST", "/nowhere")]);
+    let mut slot = site.start("blue");
+    slot.wait_for(|slot| slot.log().contains("waiting: the database does not answer"));
+    assert!(!slot.socket.exists(), "what is not ready is not published");
+    slot.term();
+    assert_eq!(code(slot.end(Duration::from_secs(1))), 128 + 15);
+}
+
+#[test]
+fn a_schema_that_is_behind_is_waited_for() {
+    let site = Site::new();
+    let newest = "DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations) RETURNING *";
+    let back = format!("WITH gone AS ({newest}) SELECT * INTO kept FROM gone");
+    site.change(&back);
+    let slot = site.start("blue");
+    slot.wait_for(|slot| slot.log().contains("`roadstead migrate`"));
+    assert!(!slot.socket.exists());
+    site.change("INSERT INTO schema_migrations SELECT * FROM kept");
+    slot.wait_for(|slot| slot.socket.exists());
+}
+
+#[test]
+fn another_master_key_stops_the_start_with_the_cure() {
+    let site = Site::with(&[(
+        "ROADSTEAD_AUTH__MASTER_KEY",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopA",
+    )]);
+    let mut slot = site.start("blue");
+    assert_eq!(code(slot.end(Duration::from_secs(10))), 1);
+    assert!(slot.log().contains("ROADSTEAD_AUTH__MASTER_KEY is not the one"), "{}", slot.log());
+}

@@ -38,6 +38,11 @@ impl Site {
         self.dir.path()
     }
 
+    /// As the superuser.
+    pub fn change(&self, sql: &str) {
+        block_on(async { session(&self.db.superuser()).await.batch_execute(sql).await.unwrap() });
+    }
+
     pub fn start(&self, slot: &str) -> Slot {
         Slot::start(self.dir(), slot, &self.settings)
     }
@@ -104,9 +109,7 @@ impl TestApp {
     }
 
     pub fn change(&self, sql: &str) {
-        block_on(async {
-            session(&self.site.db.superuser()).await.batch_execute(sql).await.unwrap()
-        });
+        self.site.change(sql);
     }
 
     /// Everything that is in the database, as text.
