@@ -111,6 +111,8 @@ or run this once as root: sudo $0"
 
 # ---- how it is brought
 
+readonly DOCKERD_FAILED='the engine does not start'
+
 # The commands that bring what is MISSING, as text: on Debian 12 and 13 we run them, elsewhere we show them.
 install_commands() {
   local packages=
@@ -221,29 +223,39 @@ install_missing() {
 
 engine_answers() { within 20 docker version >/dev/null 2>&1; }
 
+# wait_for_engine SECONDS [PID]: no longer than that process lives.
 wait_for_engine() {
   local until=$((SECONDS + $1))
   until engine_answers; do
     [ $SECONDS -lt $until ] || return 1
+    [ -z "${2:-}" ] || kill -0 "$2" 2>/dev/null || return 1
     sleep 0.5
   done
 }
 
 # With systemd, with an init script, or (in a container, say) with neither.
 start_engine() {
-  local dockerd
+  local dockerd log=/var/log/dockerd.log
   if [ -d /run/systemd/system ]; then
-    as_root systemctl start docker
-    wait_for_engine 60 && return
-    as_root journalctl --no-pager --lines 20 --unit docker
-    return 1
+    as_root systemctl start docker && wait_for_engine 60 && return
+    as_root journalctl --no-pager --lines 20 --unit docker || true
+  else
+    if [ -x /etc/init.d/docker ] && as_root service docker start && wait_for_engine 30; then return; fi
+    dockerd=$(command -v dockerd || say /usr/sbin/dockerd)
+    as_root setsid sh -c "exec '$dockerd' >>$log 2>&1 </dev/null" &
+    wait_for_engine 60 $! && return
+    as_root tail -n 20 "$log" || true
   fi
-  if [ -x /etc/init.d/docker ] && as_root service docker start && wait_for_engine 30; then return; fi
-  dockerd=$(command -v dockerd || say /usr/sbin/dockerd)
-  as_root setsid sh -c "exec $dockerd >/var/log/dockerd.log 2>&1 </dev/null" &
-  wait_for_engine 60 && return
-  as_root tail -n 20 /var/log/dockerd.log
+  say "$DOCKERD_FAILED"
   return 1
+}
+
+stop_engine() {
+  if [ -d /run/systemd/system ]; then
+    as_root systemctl stop docker.service docker.socket
+  else
+    as_root kill "$(cat /var/run/docker.pid)"
+  fi
 }
 
 # ---- the base image

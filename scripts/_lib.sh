@@ -65,11 +65,13 @@ setting() {
   printf '%s\n' "${value:-$2}"
 }
 
+where_set() { if [ -n "${!1+set}" ]; then say "the environment"; else say ".env"; fi; }
+
 # Commands run at the top of the tree, where Compose finds its file.
 # shellcheck disable=SC2034
 load_settings() {
   cd "$ROOT"
-  PROJECT=$(setting COMPOSE_PROJECT_NAME roadstead)
+  PROJECT=$(setting COMPOSE_PROJECT_NAME roadstead) PROJECT_PLACE=$(where_set COMPOSE_PROJECT_NAME)
   DOMAIN=$(setting ROADSTEAD_DOMAIN localhost)
   HTTP_PORT=$(setting ROADSTEAD_HTTP_PORT 80)
   HTTPS_PORT=$(setting ROADSTEAD_HTTPS_PORT 443)
@@ -115,10 +117,12 @@ interrupted() {
   if [ "$1" = INT ]; then exit 130; else exit 143; fi
 }
 
+STOP_SIGNAL=TERM
+
 # The command has a process group of its own, so that nothing it started outlives an interruption.
 stop_child() {
   [ -n "$CHILD" ] || return 0
-  kill -TERM -- "-$CHILD" 2>/dev/null || return 0
+  kill "-$STOP_SIGNAL" -- "-$CHILD" 2>/dev/null || return 0
   local tries=0
   while kill -0 -- "-$CHILD" 2>/dev/null && [ $((tries += 1)) -le 300 ]; do sleep 0.1; done
   kill -KILL -- "-$CHILD" 2>/dev/null || true
@@ -127,11 +131,12 @@ stop_child() {
 # What the last command said.
 CHILD_LOG=
 
-# logged WORDS COMMAND…: runs it with its output in the log and its progress on the screen; returns its status.
+# logged WORDS COMMAND…: runs it with its output in the log and its progress on the screen, and sets STATUS.
+# It returns no status, lest somebody asks for it in an `if`: there, bash ignores `set -e` in all that is called.
 logged() {
-  local words=$1 began=$SECONDS status=0 start
+  local words=$1 began=$SECONDS start
   shift
-  STEP=$((STEP + 1)) CHILD_WORDS=$words
+  STEP=$((STEP + 1)) CHILD_WORDS=$words STATUS=0
   printf '\n== %s\n' "$words" >>"$LOG"
   start=$(wc -c <"$LOG")
   [ -t 1 ] || printf '%2d. %s\n' "$STEP" "$words"
@@ -140,13 +145,15 @@ logged() {
   CHILD=$!
   set +m
   watch_child "$began"
-  wait "$CHILD" || status=$?
-  CHILD= CHILD_WORDS=
+  wait "$CHILD" || STATUS=$?
+  CHILD='' CHILD_WORDS=
   CHILD_LOG=$(tail -c +"$((start + 1))" "$LOG")
-  [ ! -t 1 ] || printf '\r\033[K%2d. %s' "$STEP" "$words"
-  [ -t 1 ] || printf '   '
-  if [ "$status" = 0 ]; then printf ' done, %d s\n' $((SECONDS - began)); else printf ' FAILED after %d s\n' $((SECONDS - began)); fi
-  return "$status"
+  if [ -t 1 ]; then printf '\r\033[K%2d. %s:' "$STEP" "$words"; else printf '   '; fi
+  if [ "$STATUS" = 0 ]; then
+    printf ' done, %d s\n' $((SECONDS - began))
+  else
+    printf ' FAILED after %d s\n' $((SECONDS - began))
+  fi
 }
 
 watch_child() {
@@ -173,7 +180,8 @@ explain() {
 
 # step WORDS COMMAND…: as logged, and a failure ends the script with the cause and the cure.
 step() {
-  logged "$@" && return
+  logged "$@"
+  [ "$STATUS" != 0 ] || return 0
   printf '%s\n' "$CHILD_LOG" | tail -n 20 | sed 's/^/    | /' >&2
   explain "$CHILD_LOG"
   die "$EX_FAILED" "$CAUSE" "$CURE"

@@ -5,8 +5,6 @@
 
 bad_setting() { die "$EX_SETTING" "$1 is '$2': $3" "$4"$'\n'"(it is set in ${5:-$(where_set "$1")})"; }
 
-where_set() { if [ -n "${!1+set}" ]; then say "the environment"; else say ".env"; fi; }
-
 look_settings() {
   look_names
   look_port ROADSTEAD_HTTP_PORT "$HTTP_PORT" 8080
@@ -15,7 +13,7 @@ look_settings() {
     bad_setting ROADSTEAD_HTTPS_PORT "$HTTPS_PORT" "the same port as ROADSTEAD_HTTP_PORT" "give them different ports"
   look_domain_syntax
   [[ $PROJECT =~ ^[a-z0-9][a-z0-9_-]*$ ]] ||
-    bad_setting COMPOSE_PROJECT_NAME "$PROJECT" "not a project name" "use small letters, digits, - and _"
+    bad_setting COMPOSE_PROJECT_NAME "$PROJECT" "not a project name" "use small letters, digits, - and _" "$PROJECT_PLACE"
   look_ca_bundle
   report settings "$(site_url)  (http on port $HTTP_PORT, project $PROJECT)"
 }
@@ -50,7 +48,7 @@ look_domain_syntax() {
     problem="an address"
   elif [[ $DOMAIN == *[:/]* ]]; then
     problem="more than a name"
-  elif ! [[ $DOMAIN =~ ^$label(\.$label)*$ ]] || [ ${#DOMAIN} -gt 253 ]; then
+  elif ! [[ $DOMAIN =~ ^($label\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?$ ]] || [ ${#DOMAIN} -gt 253 ]; then
     problem="not a host name"
   fi
   [ -z "$problem" ] || bad_setting ROADSTEAD_DOMAIN "$DOMAIN" "$problem" \

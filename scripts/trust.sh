@@ -74,7 +74,7 @@ in_system() {
   if ! may_be_root; then
     report system "not done: only root may. As root:"
     say "    $words"
-    STATUS=$EX_RIGHTS
+    RESULT=$EX_RIGHTS
   elif answer=$("$@" 2>&1); then
     report system "$DONE ($ANCHOR)"
   else
@@ -171,7 +171,7 @@ in_browsers() {
   fi
   if ! have certutil; then
     report browsers "not done: certutil is missing (Debian: apt-get install libnss3-tools, Fedora: nss-tools, macOS: brew install nss)"
-    STATUS=$EX_UNAVAILABLE
+    RESULT=$EX_UNAVAILABLE
     return
   fi
   while IFS= read -r folder; do
@@ -189,7 +189,7 @@ in_browsers() {
 
 main() {
   local ca=
-  REMOVE='' STATUS=0 DONE='now trusted'
+  REMOVE='' RESULT=0 DONE='now trusted'
   while [ $# -gt 0 ]; do
     case $1 in
       -h | --help) help && exit ;;
@@ -214,7 +214,7 @@ main() {
     add_to_system "$ca"
   fi
   in_browsers "$ca"
-  exit "$STATUS"
+  exit "$RESULT"
 }
 
 main "$@"

@@ -34,7 +34,7 @@ look() {
   look_engine
   refuse_what_we_cannot_bring
   look_domain
-  ROWS='' HASHES='' STALE=$IMAGES
+  ROWS='' HASHES='' STALE=" $IMAGES"
   if engine_is_ready; then
     look_compose_file
     look_names_taken
@@ -189,6 +189,9 @@ and $(grep "$CANNOT_MAKE_BASE" <<<"$1")"
     CURE="let the engine reach a registry (a proxy, or a mirror in /etc/docker/daemon.json);
 or run this as root on a Debian 12 or 13 that reaches Debian's archive;
 or bring the image from elsewhere: docker save $BASE_IMAGE | ssh THIS-HOST docker load"
+  elif said "$DOCKERD_FAILED"; then
+    CAUSE="$DOCKERD_FAILED; why, its own words above tell"
+    CURE="mend that, try it by hand: $(start_command); then run this again"
   elif said "$NOT_WELL"; then
     look_containers
     CAUSE=$(sed -n "s/^$NOT_WELL //p" <<<"$1" | tail -n 1)
