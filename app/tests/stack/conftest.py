@@ -8,7 +8,7 @@ import trustme
 from front import ROOT, Front, docker
 
 # Never the name of a stack that the person has up.
-PROJECT = os.environ.get("ROADSTEAD_TEST_PROJECT", "roadstead-test")
+PROJECT = os.environ.get("TEST_PROJECT", "roadstead-test")
 
 
 @pytest.fixture(scope="session")
