@@ -1,0 +1,20 @@
+// Requests to the API as the one who is signed in. A token that has run out is renewed before it is used; one
+// that the server turns down all the same (revoked, changed rights) is renewed once, and the request sent again.
+
+import { request } from './http.js';
+import * as session from './session.js';
+
+export async function api(method, path, body) {
+  const url = `/api/v1/${path}`;
+  const token = await session.token();
+  try {
+    return await request(method, url, { body, token });
+  } catch (problem) {
+    if (problem.status !== 401) throw problem;
+  }
+  try {
+    return await request(method, url, { body, token: await session.token(token) });
+  } catch (problem) {
+    throw problem.status === 401 ? session.end() : problem;
+  }
+}

@@ -1,0 +1,33 @@
+// Times as people say them.
+
+const LANGUAGE = 'en';
+const relative = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: 'auto' });
+const absolute = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: 'medium', timeStyle: 'short' });
+const STEPS = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+];
+
+export function when(element, iso) {
+  const time = new Date(iso);
+  element.dateTime = iso;
+  element.textContent = ago((time - Date.now()) / 1000) ?? absolute.format(time);
+  element.title = absolute.format(time);
+}
+
+function ago(seconds) {
+  if (seconds > -60) return 'just now'; // the server's clock may be a little ahead
+  if (seconds < -7 * 86_400) return null;
+  const [unit, length] = STEPS.find(([, length]) => -seconds >= length);
+  return relative.format(Math.ceil(seconds / length), unit);
+}
+
+export function duration(seconds) {
+  const parts = STEPS.map(([unit, length]) => {
+    const count = Math.floor(seconds / length);
+    seconds -= count * length;
+    return count && `${count} ${unit === 'minute' ? 'min' : unit[0]}`;
+  });
+  return parts.filter(Boolean).slice(0, 2).join(' ') || `${Math.floor(seconds)} s`;
+}
