@@ -1,4 +1,5 @@
-//! This test program once more, as a process that a test may kill: it runs one test that is otherwise ignored.
+//! This test program once more, as a process that a test may kill: it runs one test that is
+//! otherwise ignored.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -8,8 +9,8 @@ use std::{
 pub struct Again(Child);
 
 impl Again {
-    /// `test` as in `migrate::the_test`; `input` reaches it in the variable INPUT. Returns when it has printed a line that
-    /// begins with `ready`, with the rest of that line.
+    /// `test` as in `migrate::the_test`; `input` reaches it in the variable INPUT. Returns when it
+    /// has printed a line that begins with `ready`, with the rest of that line.
     pub fn run(test: &str, input: &str) -> (Self, String) {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
@@ -23,7 +24,11 @@ impl Again {
         (Self(child), ready.expect("the other process ended before it was ready"))
     }
 
-    pub fn kill(mut self) {
+    pub fn kill(self) {}
+}
+
+impl Drop for Again {
+    fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
