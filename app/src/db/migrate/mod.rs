@@ -1,81 +1,34 @@
-//! Brings the schema up to date: `app/migrations/*.sql`, in order, once each. What a step must look like is written
-//! there, in README.md.
+//! Brings the schema up to date: `app/migrations/*.sql`, in order, once each. What a step must look
+//! like is written there, in README.md.
+
+mod steps;
 
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
+use self::steps::statements;
+pub use self::steps::{REQUIRED, STEPS, Step};
 use super::{Client, DbError, Session};
 
 /// Of the advisory lock that one runner holds per database: "roadstea" in ASCII.
 const LOCK: i64 = 0x726f_6164_7374_6561;
-const NO_TRANSACTION: &str = "-- roadstead: no-transaction";
-
-pub struct Step {
-    pub version: i32,
-    /// The file's name.
-    pub name: &'static str,
-    pub sql: &'static str,
-}
-
-impl Step {
-    /// The version is in the name's first four digits.
-    pub const fn new(name: &'static str, sql: &'static str) -> Self {
-        let (digits, _) = name.split_at(4);
-        let Ok(version) = i32::from_str_radix(digits, 10) else {
-            panic!("a migration's name begins with four digits");
-        };
-        Self { version, name, sql }
-    }
-
-    fn in_transaction(&self) -> bool {
-        self.sql.lines().next() != Some(NO_TRANSACTION)
-    }
-
-    fn checksum(&self) -> String {
-        let hash = digest(&SHA256, self.sql.as_bytes());
-        hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-macro_rules! steps {
-    ($($file:literal),+ $(,)?) => {
-        &[$(Step::new($file, include_str!(concat!("../../migrations/", $file)))),+]
-    };
-}
-
-pub const STEPS: &[Step] = steps![
-    "0001_privileges.sql",
-    "0002_users.sql",
-    "0003_invitations.sql",
-    "0004_sessions.sql",
-    "0005_signing_keys.sql",
-    "0006_revocations.sql",
-    "0007_sign_in_limits.sql",
-    "0008_audit_events.sql",
-    "0009_notes.sql",
-];
-
-/// What this program needs; a newer schema is fine (a roll-back finds one).
-pub const REQUIRED: i32 = STEPS[STEPS.len() - 1].version;
-
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     #[error(transparent)]
     Db(#[from] DbError),
     #[error(
-        "{0} was changed after it had been applied here: restore it, and put the change into a new step"
+        "{0} was changed after it had been applied: restore it, and put the change into a new step"
     )]
     Changed(String),
     #[error(
-        "{pending} has not been applied, but the later {applied} has: give it a higher number, if it is new"
+        "{pending} is missing here, but the later {applied} is not: if it is new, number it higher"
     )]
     OutOfOrder { pending: &'static str, applied: i32 },
     #[error("{name}{}: {error}", line.map_or(String::new(), |line| format!(", line {line}")))]
     Failed { name: &'static str, line: Option<usize>, error: DbError },
     #[error(
-        "{name}: after {tries} tries a table that it needs is still in use: let long transactions end, and migrate again"
+        "{name}: a table that it needs was in use {tries} times: let long transactions end, then repeat"
     )]
     Locked { name: &'static str, tries: u32 },
     #[error("{name} left the index {index} invalid: see README.md of the migrations")]
@@ -88,8 +41,8 @@ impl From<tokio_postgres::Error> for MigrateError {
     }
 }
 
-/// A statement that waits for a table's lock keeps everyone behind it waiting, readers too: so it waits shortly,
-/// gives way, and comes again.
+/// A statement that waits for a table's lock keeps everyone behind it waiting, readers too: so it
+/// waits shortly, gives way, and comes again.
 pub struct Patience {
     pub lock: Duration,
     pub pause: Duration,
@@ -102,8 +55,8 @@ impl Default for Patience {
     }
 }
 
-/// Applies what is missing, and returns how many steps that were. The session must reach the server itself: a pooler
-/// that hands out connections per transaction loses the lock.
+/// Applies what is missing, and returns how many steps that were. The session must reach the server
+/// itself: a pooler that hands out connections per transaction loses the lock.
 pub async fn run(
     session: &Session,
     steps: &[Step],
@@ -131,8 +84,8 @@ pub async fn applied_version(client: &Client) -> Result<i32, DbError> {
     }
 }
 
-/// Polled: a statement that waits for the lock would hold a snapshot, for whose end the other runner's
-/// CREATE INDEX CONCURRENTLY waits in turn.
+/// Polled: a statement that waits for the lock would hold a snapshot, for whose end the other
+/// runner's CREATE INDEX CONCURRENTLY waits in turn.
 async fn take_lock(session: &Session) -> Result<(), MigrateError> {
     let mut tries = 0_u32;
     loop {
@@ -240,7 +193,8 @@ async fn transaction(
     done
 }
 
-/// No time limit for locks here: these statements wait for old transactions to end, and nobody waits behind them.
+/// No time limit for locks here: these statements wait for old transactions to end, and nobody
+/// waits behind them.
 async fn apply_bare(session: &Session, step: &Step) -> Result<(), MigrateError> {
     let begun = Instant::now();
     for statement in statements(step.sql) {
@@ -261,7 +215,8 @@ async fn record(
 ) -> Result<u64, tokio_postgres::Error> {
     session
         .execute(
-            "INSERT INTO schema_migrations (version, name, checksum, duration_ms) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO schema_migrations (version, name, checksum, duration_ms)
+             VALUES ($1, $2, $3, $4)",
             &[&step.version, &step.name, &step.checksum(), &milliseconds(begun)],
         )
         .await
@@ -269,21 +224,6 @@ async fn record(
 
 fn milliseconds(begun: Instant) -> i32 {
     begun.elapsed().as_millis().try_into().unwrap_or(i32::MAX)
-}
-
-/// A `;` at the end of a line ends a statement, unless the line is a comment.
-fn statements(sql: &str) -> Vec<String> {
-    let mut statements = vec![String::new()];
-    for line in sql.lines() {
-        let last = statements.last_mut().expect("it begins with one");
-        last.push_str(line);
-        last.push('\n');
-        if line.trim_end().ends_with(';') && !line.trim_start().starts_with("--") {
-            statements.push(String::new());
-        }
-    }
-    statements.retain(|text| !text.trim().is_empty());
-    statements
 }
 
 fn failed(step: &Step, sql: &str, error: tokio_postgres::Error) -> MigrateError {
@@ -296,37 +236,4 @@ fn failed(step: &Step, sql: &str, error: tokio_postgres::Error) -> MigrateError 
         _ => None,
     };
     MigrateError::Failed { name: step.name, line, error: error.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_list_names_every_file() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-        let mut files: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(".sql"))
-            .collect();
-        files.sort();
-        let listed: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
-        assert_eq!(listed, files);
-        let versions: Vec<i32> = STEPS.iter().map(|step| step.version).collect();
-        assert_eq!(versions, (1..=REQUIRED).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_semicolon_at_the_end_of_a_line_ends_a_statement() {
-        let sql =
-            "-- roadstead: no-transaction\n-- about one;\nSELECT 1;\n\nSELECT\n  ';',\n  2;\n";
-        assert_eq!(
-            statements(sql),
-            [
-                "-- roadstead: no-transaction\n-- about one;\nSELECT 1;\n",
-                "\nSELECT\n  ';',\n  2;\n"
-            ]
-        );
-    }
 }
