@@ -1,4 +1,5 @@
-//! `roadstead migrate`: brings the schema up to date, as the owner of it (ROADSTEAD_DATABASE__USER).
+//! `roadstead migrate`: brings the schema up to date, as the owner of it
+//! (ROADSTEAD_DATABASE__USER).
 
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub async fn run(settings: &Settings) -> Result<(), String> {
     if made.map_err(|error| error.to_string())? {
         tracing::info!("the first signing key is made");
     }
+    drop(session);
+    db.close().await;
     Ok(())
 }
 

@@ -12,22 +12,23 @@ use std::{
 use deadpool_postgres::Object;
 use tokio_postgres::{Row, types::ToSql};
 
-use super::{DbError, connect::Driver};
+use super::{DbError, driver::Driver};
 
 /// How long an abandoned statement may go on before its connection is given up.
 const SETTLE: Duration = Duration::from_secs(1);
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// Statements are `&'static str` throughout: they are prepared once a connection and kept, in a cache without
-/// a bound, and a text put together from input cannot get here.
+/// Statements are `&'static str` throughout: they are prepared once a connection and kept, in a
+/// cache without a bound, and a text put together from input cannot get here.
 pub struct Client {
     /// None only while being dropped.
     object: Option<Object>,
     /// A statement was sent and its answer not read to the end, or the connection may be lost.
     unsettled: AtomicBool,
     in_transaction: bool,
-    /// A statement of the transaction failed: what follows is refused, and COMMIT would be a ROLLBACK that says nothing.
+    /// A statement of the transaction failed: what follows is refused, and COMMIT would be a
+    /// ROLLBACK that says nothing.
     failed: AtomicBool,
     driver: Arc<Driver>,
 }
@@ -97,7 +98,8 @@ impl Client {
         self.unsettled.store(true, Ordering::Relaxed);
         let done = work(object).await.map_err(DbError::from);
         let is = |wanted: fn(&DbError) -> bool| done.as_ref().is_err_and(wanted);
-        // The server says that it goes before it goes: for a moment the connection still looks alive.
+        // The server says that it goes before it goes: for a moment the connection still looks
+        // alive.
         self.unsettled.store(is(DbError::is_unavailable), Ordering::Relaxed);
         if is(|error| error.code().is_some()) {
             self.failed.store(true, Ordering::Relaxed);
@@ -106,9 +108,9 @@ impl Client {
     }
 }
 
-/// A request may die at any `.await` (its client hung up, its deadline passed). Its statement goes on in the
-/// server all the same, and the next one on this connection would wait for it: so the connection goes
-/// back to the pool only when it is idle again.
+/// A request may die at any `.await` (its client hung up, its deadline passed). Its statement goes
+/// on in the server all the same, and the next one on this connection would wait for it: so the
+/// connection goes back to the pool only when it is idle again.
 impl Drop for Client {
     fn drop(&mut self) {
         let Some(object) = self.object.take() else {

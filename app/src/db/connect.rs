@@ -1,4 +1,4 @@
-//! How a connection to PostgreSQL comes about: TLS, limits, and the thread that drives it.
+//! How a connection to PostgreSQL comes about: TLS and limits.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
     version::{TLS12, TLS13},
 };
-use tokio::{runtime::Handle, sync::oneshot, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_postgres::{
     NoTls, Socket,
     config::{ChannelBinding, SslMode},
@@ -16,7 +16,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::DbError;
+use super::{DbError, driver::Driver};
 use crate::config::Database;
 
 type Opened = (tokio_postgres::Client, JoinHandle<()>);
@@ -75,15 +75,26 @@ impl Connector {
     }
 
     pub async fn open(&self) -> Result<Opened, tokio_postgres::Error> {
-        let Self { config, tls, .. } = self.clone();
+        let this = self.clone();
         let opening = self.driver.spawn(async move {
-            match tls {
-                Some(tls) => open_with(&config, tls).await,
-                None => open_with(&config, NoTls).await,
+            match &this.tls {
+                Some(tls) => this.open_with(tls.clone()).await,
+                None => this.open_with(NoTls).await,
             }
         });
         let mut opening = AbortOnDrop(opening);
         (&mut opening.0).await.expect("the driver lives as long as we do")
+    }
+
+    async fn open_with<T: MakeTlsConnect<Socket>>(
+        &self,
+        tls: T,
+    ) -> Result<Opened, tokio_postgres::Error>
+    where
+        T::Stream: Send + 'static,
+    {
+        let (client, connection) = self.config.connect(tls).await?;
+        Ok((client, self.driver.drive(connection)))
     }
 }
 
@@ -96,59 +107,12 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-async fn open_with<T: MakeTlsConnect<Socket>>(
-    config: &tokio_postgres::Config,
-    tls: T,
-) -> Result<Opened, tokio_postgres::Error>
-where
-    T::Stream: Send + 'static,
-{
-    let (client, connection) = config.connect(tls).await?;
-    let driven = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::warn!("a database connection ended: {}", DbError::from(error));
-        }
-    });
-    Ok((client, driven))
-}
-
 impl Connect for Connector {
     fn connect(
         &self,
         _: &tokio_postgres::Config,
     ) -> Pin<Box<dyn Future<Output = Result<Opened, tokio_postgres::Error>> + Send + '_>> {
         Box::pin(self.open())
-    }
-}
-
-/// The thread that reads and writes all connections. A connection driven by the worker that opened
-/// it would stand still with that worker, and end with it, while others use it.
-pub(super) struct Driver {
-    handle: Handle,
-    /// The thread ends when this is dropped.
-    _alive: oneshot::Sender<()>,
-}
-
-impl Driver {
-    fn start() -> Result<Self, DbError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| DbError::Unavailable(error.to_string()))?;
-        let handle = runtime.handle().clone();
-        let (alive, ended) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("database".into())
-            .spawn(move || {
-                let _ = runtime.block_on(ended);
-            })
-            .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        Ok(Self { handle, _alive: alive })
-    }
-
-    pub fn spawn<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> JoinHandle<T> {
-        self.handle.spawn(work)
     }
 }
 

@@ -1,4 +1,5 @@
-//! What can go wrong with the database, as facts; what becomes of them in HTTP is `error.rs`' business.
+//! What can go wrong with the database, as facts; what becomes of them in HTTP is `error.rs`'
+//! business.
 
 use std::{error::Error as _, io};
 
@@ -80,8 +81,8 @@ impl From<PoolError> for DbError {
     }
 }
 
-/// Whether the server may be there in a moment: it stops or starts, or its container does, and its name is unknown
-/// meanwhile. No statement was sent, so the attempt may be repeated.
+/// Whether the server may be there in a moment: it stops or starts, or its container does, and its
+/// name is unknown meanwhile. No statement was sent, so the attempt may be repeated.
 pub(super) fn may_pass(error: &PoolError) -> bool {
     let PoolError::Backend(error) = error else {
         return false;

@@ -3,6 +3,7 @@
 pub mod audit;
 mod client;
 mod connect;
+mod driver;
 mod error;
 pub mod invitations;
 pub mod keys;
@@ -24,7 +25,8 @@ pub use self::{
     error::DbError,
 };
 use crate::config::Database;
-use connect::{Connector, Driver};
+use connect::Connector;
+use driver::Driver;
 
 /// A connection that was not handed out for this long is asked first whether it still lives.
 const IDLE: Duration = Duration::from_secs(10);
@@ -46,9 +48,10 @@ impl Db {
     /// Reads the settings; a connection is opened only when one is asked for.
     pub fn connect(settings: &Database) -> Result<Self, DbError> {
         let connector = Connector::new(settings)?;
-        // Fast: a server that stops, restarts or dies closes its connections, the driver sees it at once, and
-        // `is_closed` tells. Asking at every check-out would double the round trips of a one-statement
-        // request. What Fast cannot see, a peer that vanished without a word, is left to `the question below`.
+        // Fast: a server that stops, restarts or dies closes its connections, the driver sees it at
+        // once, and `is_closed` tells. Asking at every check-out would double the round trips of a
+        // one-statement request. What Fast cannot see, a peer that vanished without a word, is left
+        // to the question below.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager =
             Manager::from_connect(tokio_postgres::Config::new(), connector.clone(), recycling);
@@ -58,7 +61,8 @@ impl Db {
             .max_size(settings.pool_size)
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts { wait: Some(wait), create: Some(create), recycle: Some(RECYCLE) })
-            // The few connections that a quiet hour needs stay warm, the others are known to be idle.
+            // The few connections that a quiet hour needs stay warm, the others are known to be
+            // idle.
             .queue_mode(deadpool_postgres::QueueMode::Lifo)
             .pre_recycle(Hook::async_fn(|client, metrics| {
                 let idle = metrics.last_used() > IDLE;
@@ -69,8 +73,8 @@ impl Db {
         Ok(Self { pool, connector, wait, create })
     }
 
-    /// A connection for one request. While the server restarts, it is tried again until `wait_ms` is over, so that
-    /// a restart costs only the requests whose statement it interrupts.
+    /// A connection for one request. While the server restarts, it is tried again until `wait_ms`
+    /// is over, so that a restart costs only the requests whose statement it interrupts.
     pub async fn get(&self) -> Result<Client, DbError> {
         let begun = Instant::now();
         loop {
@@ -100,6 +104,13 @@ impl Db {
             .map_err(|_| no_answer_in(self.create))?
             .map_err(|error| DbError::from_connect(&error))?;
         Ok(Session { client, driven, _driver: connector.driver() })
+    }
+
+    /// Takes leave of the server. Without it, the process just ends, and the server logs that its
+    /// client is gone.
+    pub async fn close(&self) {
+        self.pool.close();
+        self.connector.driver().rest().await;
     }
 
     /// Connections of this process, busy and idle ones.

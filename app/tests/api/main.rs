@@ -5,6 +5,7 @@
 mod access;
 mod auth;
 mod database;
+mod database_tls;
 mod failures;
 mod handover;
 mod migrate;

@@ -1,4 +1,5 @@
-//! A database for each test, cloned from a migrated template on one PostgreSQL that all tests share.
+//! A database for each test, cloned from a migrated template on one PostgreSQL that all tests
+//! share.
 
 use std::{
     sync::{
@@ -81,7 +82,8 @@ impl Drop for TestDb {
     fn drop(&mut self) {
         let admin = self.admin.clone();
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        // The test's own runtime is about to end. Should ours be the last test, the whole server goes.
+        // The test's own runtime is about to end. Should ours be the last test, the whole server
+        // goes.
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
