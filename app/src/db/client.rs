@@ -10,7 +10,7 @@ use std::{
 };
 
 use deadpool_postgres::Object;
-use tokio_postgres::{Row, types::ToSql};
+use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
 use super::{DbError, driver::Driver};
 
@@ -18,6 +18,28 @@ use super::{DbError, driver::Driver};
 const SETTLE: Duration = Duration::from_secs(1);
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A macro, because a function that takes the method as an async closure makes futures that cannot be
+/// spawned.
+macro_rules! prepared {
+    ($client:ident, $method:ident, $sql:ident, $of:ident) => {
+        $client
+            .run(async |object| {
+                let statement = object.prepare_cached($sql).await?;
+                let done = object.$method(&statement, $of).await;
+                if !done.as_ref().is_err_and(is_stale) {
+                    return done;
+                }
+                object.statement_cache.remove($sql, &[]);
+                // Nothing was executed; but a transaction is over.
+                if $client.in_transaction {
+                    return done;
+                }
+                object.$method(&object.prepare_cached($sql).await?, $of).await
+            })
+            .await
+    };
+}
 
 /// Statements are `&'static str` throughout: they are prepared once a connection and kept, in a
 /// cache without a bound, and a text put together from input cannot get here.
@@ -45,11 +67,7 @@ impl Client {
     }
 
     pub async fn query(&self, sql: &'static str, of: Parameters<'_>) -> Result<Vec<Row>, DbError> {
-        self.run(async |object| {
-            let statement = object.prepare_cached(sql).await?;
-            object.query(&statement, of).await
-        })
-        .await
+        prepared!(self, query, sql, of)
     }
 
     /// One row or none.
@@ -58,29 +76,17 @@ impl Client {
         sql: &'static str,
         of: Parameters<'_>,
     ) -> Result<Option<Row>, DbError> {
-        self.run(async |object| {
-            let statement = object.prepare_cached(sql).await?;
-            object.query_opt(&statement, of).await
-        })
-        .await
+        prepared!(self, query_opt, sql, of)
     }
 
     /// Exactly one row.
     pub async fn query_one(&self, sql: &'static str, of: Parameters<'_>) -> Result<Row, DbError> {
-        self.run(async |object| {
-            let statement = object.prepare_cached(sql).await?;
-            object.query_one(&statement, of).await
-        })
-        .await
+        prepared!(self, query_one, sql, of)
     }
 
     /// The number of rows that changed.
     pub async fn execute(&self, sql: &'static str, of: Parameters<'_>) -> Result<u64, DbError> {
-        self.run(async |object| {
-            let statement = object.prepare_cached(sql).await?;
-            object.execute(&statement, of).await
-        })
-        .await
+        prepared!(self, execute, sql, of)
     }
 
     /// From here on all or nothing; `read committed`.
@@ -106,6 +112,14 @@ impl Client {
         }
         done
     }
+}
+
+/// A migration has changed, under a running slot, what a prepared statement returns: a new column
+/// behind `SELECT *`, or another type. Naming the columns avoids the first.
+fn is_stale(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|db| {
+        *db.code() == SqlState::FEATURE_NOT_SUPPORTED && db.message().contains("cached plan")
+    })
 }
 
 /// A request may die at any `.await` (its client hung up, its deadline passed). Its statement goes

@@ -106,6 +106,18 @@ async fn a_transaction_with_a_failed_statement_does_not_claim_to_commit() {
     assert!(matches!(transaction.commit().await, Err(DbError::Aborted)));
 }
 
+#[tokio::test]
+async fn a_column_added_under_a_running_slot_fails_no_request() {
+    let test_db = TestDb::new().await;
+    let db = connect(&Database { pool_size: 1, ..test_db.app() });
+    for statement in ["ADD COLUMN a int", "ADD COLUMN b int", "ALTER COLUMN a TYPE text"] {
+        db.get().await.unwrap().query("SELECT * FROM notes", &[]).await.unwrap();
+        let change = format!("ALTER TABLE notes {statement}");
+        session(&test_db.owner()).await.batch_execute(&change).await.unwrap();
+    }
+    db.get().await.unwrap().query("SELECT * FROM notes", &[]).await.unwrap();
+}
+
 /// A client hangs up in the middle of a slow request; the next request gets the same connection.
 #[tokio::test]
 async fn an_abandoned_statement_does_not_delay_the_next_request() {
@@ -121,8 +133,8 @@ async fn an_abandoned_statement_does_not_delay_the_next_request() {
     assert!(begun.elapsed() < Duration::from_millis(1_800), "{:?}", begun.elapsed());
     // And the server gives it up, too.
     let watch = session(&test_db.superuser()).await;
-    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(10)' AND state = 'active'
-                      AND datname = current_database()";
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                      AND state = 'active' AND query = 'SELECT pg_sleep(10)'";
     while watch.query_one(sleeping, &[]).await.unwrap().get::<_, i64>(0) > 0 {
         assert!(begun.elapsed() < Duration::from_secs(5), "it still runs");
         sleep(Duration::from_millis(50)).await;
@@ -142,7 +154,8 @@ async fn a_database_cut_off_is_unavailable_at_once_and_comes_back() {
     db.get().await.unwrap().query(COUNT_USERS, &[]).await.unwrap();
 }
 
-/// Sixteen requests at once on four connections, while the server restarts: what was in its hands is lost, nothing else.
+/// Sixteen requests at once on four connections, while the server restarts: what was in its hands
+/// is lost, nothing else.
 #[tokio::test]
 async fn a_restart_of_the_server_costs_only_what_it_interrupts() {
     const CLIENTS: usize = 16;
