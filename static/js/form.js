@@ -46,7 +46,7 @@ export function complain(field, message) {
   const described = (field.getAttribute('aria-describedby') ?? '').split(' ').filter((one) => one && one !== id);
   if (message) {
     const words = Object.assign(document.createElement('p'), { id, className: 'error', textContent: message });
-    field.closest('.field').append(words);
+    (field.closest('.reveal, label') ?? field).after(words);
     described.unshift(id);
   }
   if (described.length) field.setAttribute('aria-describedby', described.join(' '));

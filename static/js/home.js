@@ -41,9 +41,9 @@ const isHere = ({ at }) => answers - at < GONE_AFTER;
 
 function show() {
   const lost = $('#ticks').lastElementChild?.className === 'missed';
-  const here = [...slots.values()].filter(isHere).length;
+  const here = [...slots].filter(([, slot]) => isHere(slot)).map(([name]) => name[0].toUpperCase() + name.slice(1));
   $('#state').dataset.state = lost ? 'lost' : 'ready';
-  headline(lost ? 'No answer just now' : here > 1 ? 'Both slots answer' : 'One slot answers');
+  headline(lost ? 'No answer just now' : here.length > 1 ? 'Both slots answer' : `${here[0]} answers`);
   $('#slots').replaceChildren(...[...slots].sort().map(row));
   $('#count').textContent = `${answers} answer${answers === 1 ? '' : 's'}, ${missed} missed`;
   for (const ship of document.querySelectorAll('[data-slot]')) {

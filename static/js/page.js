@@ -12,7 +12,6 @@ export function showNavigation() {
 // Said by screen readers when they have finished a sentence …
 export function say(text) {
   write($('#said'), text);
-  clearTimeout(fading);
   fading = setTimeout(quiet, 8_000);
 }
 let fading;
@@ -31,6 +30,7 @@ export function alarm(problem, action) {
 }
 
 function write(region, text) {
+  clearTimeout(fading);
   for (const other of document.querySelectorAll('#said, #alarm')) other.replaceChildren();
   region.textContent = text;
 }
@@ -41,6 +41,7 @@ export const quiet = () => write($('#said'), '');
 export async function member(load) {
   for (const button of document.querySelectorAll('[data-sign-out]')) button.onclick = leave;
   session.events.addEventListener('signed-out', goodbye);
+  // Perhaps as somebody else. What is half written is this person's all the same, and goes on.
   session.events.addEventListener('signed-in', () => hasUnsentText() ? quiet() : location.reload());
   session.events.addEventListener('ended', comeBack);
   try {
