@@ -217,7 +217,7 @@ CA_BUNDLE=${CARGO_HTTP_CAINFO:-${SSL_CERT_FILE:-/path/to/the/network/ca.pem}} sc
 
 # ---- tell
 
-roadstead() { docker compose exec -T "$SLOT" /roadstead "$@" </dev/null 2>>"$LOG"; }
+roadstead() { docker compose exec -T "$SLOT" roadstead "$@" </dev/null 2>>"$LOG"; }
 
 invite_first_administrator() {
   local email count link
@@ -231,7 +231,7 @@ invite_first_administrator() {
     say "  $link"
   else
     die "$EX_FAILED" "the stack is up, but no invitation for $email could be made: $(tail -n 1 "$LOG")" \
-      "docker compose exec $SLOT /roadstead user invite EMAIL --admin"
+      "docker compose exec $SLOT roadstead user invite EMAIL --admin"
   fi
 }
 

@@ -67,6 +67,7 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
             let hash = secret::sha256(token.as_bytes());
             invitations::insert(&client, &hash, &email, admin).await.map_err(text)?;
             // Behind #, a browser keeps it to itself: it is in no request and in no log.
+            let email: String = form_urlencoded::byte_serialize(email.as_bytes()).collect();
             Ok(format!("{}/invitation#token={token}&email={email}", settings.origin()))
         }
         UserCommand::Create { email, admin, password_stdin: _ } => {

@@ -20,8 +20,7 @@ pub async fn list(client: &Client) -> Result<Vec<StoredKey>, DbError> {
     Ok(rows.iter().map(key).collect())
 }
 
-/// Makes the key unless there is one already; says whether it did. Signs from now on: nobody has
-/// learned an earlier one.
+/// Stores the key unless there is one already; says whether it did. Two at once may store two: each works.
 pub async fn insert_first(
     client: &impl std::ops::Deref<Target = tokio_postgres::Client>,
     key: &NewKey,

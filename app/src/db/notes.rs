@@ -32,7 +32,7 @@ pub async fn insert(
     title: &str,
     body: &str,
 ) -> Result<NoteRow, DbError> {
-    let sql = "INSERT INTO notes (id, owner_id, title, body) VALUES ($1, $2, $3, $4) RETURNING *";
+    let sql = "INSERT INTO notes (id, owner_id, title, body) VALUES ($1, $2, $3, $4) RETURNING id, title, body, created_at, updated_at";
     let row = client.query_one(sql, &[&Uuid::now_v7(), &owner, &title, &body]).await?;
     Ok((&row).into())
 }
@@ -44,13 +44,14 @@ pub async fn list(
     after: Uuid,
     limit: i64,
 ) -> Result<Vec<NoteRow>, DbError> {
-    let sql = "SELECT * FROM notes WHERE owner_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+    let sql = "SELECT id, title, body, created_at, updated_at FROM notes WHERE owner_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
     let rows = client.query(sql, &[&owner, &after, &limit]).await?;
     Ok(rows.iter().map(Into::into).collect())
 }
 
 pub async fn find(client: &Client, owner: Uuid, id: Uuid) -> Result<Option<NoteRow>, DbError> {
-    let sql = "SELECT * FROM notes WHERE id = $1 AND owner_id = $2";
+    let sql =
+        "SELECT id, title, body, created_at, updated_at FROM notes WHERE id = $1 AND owner_id = $2";
     let row = client.query_opt(sql, &[&id, &owner]).await?;
     Ok(row.as_ref().map(Into::into))
 }
@@ -64,7 +65,7 @@ pub async fn update(
     body: Option<&str>,
 ) -> Result<Option<NoteRow>, DbError> {
     let sql = "UPDATE notes SET title = coalesce($3, title), body = coalesce($4, body), updated_at = now()
-               WHERE id = $1 AND owner_id = $2 RETURNING *";
+               WHERE id = $1 AND owner_id = $2 RETURNING id, title, body, created_at, updated_at";
     let row = client.query_opt(sql, &[&id, &owner, &title, &body]).await?;
     Ok(row.as_ref().map(Into::into))
 }

@@ -80,7 +80,8 @@ pub async fn advance(
              FROM users u
              WHERE s.id = $1 AND s.kind = $3 AND s.revoked_at IS NULL AND s.idle_expires_at > now()
                  AND u.id = s.user_id AND u.disabled_at IS NULL
-             RETURNING u.*, s.generation, s.auth_time, s.revoked_at IS NOT NULL AS reused",
+             RETURNING u.id, u.email, u.password_hash, u.admin, u.version, u.disabled_at, u.created_at,
+                 s.generation, s.auth_time, s.revoked_at IS NOT NULL AS reused",
             &[
                 &token.session,
                 &token.generation,

@@ -31,17 +31,17 @@ impl From<&Row> for UserRow {
 }
 
 pub async fn find(client: &Client, id: Uuid) -> Result<Option<UserRow>, DbError> {
-    let row = client.query_opt("SELECT * FROM users WHERE id = $1", &[&id]).await?;
+    let row = client.query_opt("SELECT id, email, password_hash, admin, version, disabled_at, created_at FROM users WHERE id = $1", &[&id]).await?;
     Ok(row.as_ref().map(Into::into))
 }
 
 pub async fn find_by_email(client: &Client, email: &str) -> Result<Option<UserRow>, DbError> {
-    let row = client.query_opt("SELECT * FROM users WHERE email = $1", &[&email]).await?;
+    let row = client.query_opt("SELECT id, email, password_hash, admin, version, disabled_at, created_at FROM users WHERE email = $1", &[&email]).await?;
     Ok(row.as_ref().map(Into::into))
 }
 
 pub async fn list(client: &Client) -> Result<Vec<UserRow>, DbError> {
-    let rows = client.query("SELECT * FROM users ORDER BY created_at, id", &[]).await?;
+    let rows = client.query("SELECT id, email, password_hash, admin, version, disabled_at, created_at FROM users ORDER BY created_at, id", &[]).await?;
     Ok(rows.iter().map(Into::into).collect())
 }
 

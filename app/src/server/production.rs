@@ -55,6 +55,7 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         life.reached(Phase::Draining).await;
         handover::drain(&socket, &life, Duration::from_secs(server.drain_s)).await;
         life.enter(Phase::Ended);
+        state.db.close().await;
         Ok::<_, ServeError>(workers)
     })?;
     for worker in workers {

@@ -303,7 +303,8 @@ fn an_invitation_becomes_an_account_once() {
     assert!(made, "{link}");
     let link = link.trim().strip_prefix("https://localhost/invitation#token=").unwrap();
     let (token, email) = link.split_once("&email=").unwrap();
-    assert_eq!(email, "grace@example.org");
+    assert_eq!(email, "grace%40example.org");
+    let email = "grace@example.org";
     let accept = |token: &str, email: &str, password: &str| {
         let body = json!({"token": token, "email": email, "password": password});
         app.anon().post("/api/v1/auth/invitation", &body)
