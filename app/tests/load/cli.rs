@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use hyper::{Method, Uri};
 
 use crate::engine::{Bearer, Header, Plan, Protocol, Request, Route, SYSTEM_CA, Target, Text};
@@ -25,9 +25,32 @@ pub fn explained() -> clap::Command {
 
 #[derive(Parser)]
 #[command(name = "load", about = "Sends HTTP requests, and accounts for each of them")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     #[command(flatten)]
     pub load: Load,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Compare(Compare),
+}
+
+/// Compares a ledger with rows: each acknowledged request is there exactly once.
+///
+/// Rows without a number of this ledger's runs are left aside; rows whose request was not
+/// acknowledged are listed, and are no error (the answer may have been lost).
+#[derive(Args)]
+pub struct Compare {
+    pub ledger: PathBuf,
+    /// One row a line, the number anywhere in it, as `psql -Atc 'select title from notes'` gives
+    /// it; - is stdin.
+    pub rows: PathBuf,
+    /// Only requests whose method and path begin so make rows.
+    #[arg(long, default_value = "POST ", value_name = "TEXT")]
+    pub only: String,
 }
 
 #[derive(Args)]

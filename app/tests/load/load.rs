@@ -3,6 +3,7 @@
 //! `engine` sends and counts, and knows nothing of a command line; Rust tests can use it by itself.
 
 mod cli;
+mod compare;
 mod engine;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use cli::Command;
 use engine::{Level, Plan, Progress, Report, Stop};
 
 const FAILED: u8 = 1;
@@ -21,8 +23,23 @@ const USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    match cli::parse().load.plan().and_then(load) {
-        Ok(report) => ended(&report),
+    let cli = cli::parse();
+    let result = match cli.command {
+        Some(Command::Compare(compare)) => compare::run(&compare).map(|found| {
+            println!("{}", json(&found));
+            eprint!("{found}");
+            found.is_right()
+        }),
+        None => {
+            return match cli.load.plan().and_then(load) {
+                Ok(report) => ended(&report),
+                Err(error) => failed(&error),
+            };
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
         Err(error) => failed(&error),
     }
 }

@@ -37,10 +37,11 @@ use tokio::task::{JoinSet, LocalSet};
 
 pub use bearer::Bearer;
 pub use connect::{Route, SYSTEM_CA, Target};
+pub use ledger::COLUMNS;
 pub use plan::{Header, Plan, Protocol, Request};
 pub use report::Report;
 pub use shared::{Level, Stop};
-pub use text::Text;
+pub use text::{Number, Text};
 
 use crew::{Crew, Line};
 use shared::{Clock, Shared};

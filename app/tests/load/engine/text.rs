@@ -8,7 +8,7 @@ const LENGTH: usize = 20;
 const HOLE: &[u8] = b"{n}";
 
 /// `r`, the run in 8 hex digits, `-`, the sequence in 10 digits: `r4f9c2a1b-0000000123`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Number([u8; LENGTH]);
 
 impl Number {
@@ -24,6 +24,23 @@ impl Number {
             sequence /= 10;
         }
         Self(text)
+    }
+
+    /// The numbers that stand anywhere in a line, in order, repeated ones too.
+    pub fn find_in(line: &[u8]) -> impl Iterator<Item = Self> {
+        line.windows(LENGTH).filter_map(Self::read)
+    }
+
+    fn read(text: &[u8]) -> Option<Self> {
+        let is_number = text[0] == b'r'
+            && text[9] == b'-'
+            && text[1..9].iter().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+            && text[10..].iter().all(u8::is_ascii_digit);
+        is_number.then(|| Self(text.try_into().expect("a window of this length")))
+    }
+
+    pub fn run(&self) -> &[u8] {
+        &self.0[..9]
     }
 }
 

@@ -1,6 +1,7 @@
 //! The load client against servers that answer, close, reset, lie and fall silent.
 
 mod answers;
+mod compare;
 mod failures;
 mod goaway;
 mod http2;

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::cli::{self, Cli};
-use crate::engine::{Plan, Protocol, Request};
+use crate::engine::{Number, Plan, Protocol, Request, Text};
 
 fn parse(arguments: &[&str]) -> Result<Plan, String> {
     let arguments = ["load"].iter().chain(arguments);
@@ -93,4 +93,15 @@ fn weights_are_spread_evenly() {
     let plan = parse(&["http://127.0.0.1:1", "-r", "3x GET /a", "-r", "GET /b", "-r", "2x GET /c"])
         .expect("a plan");
     assert_eq!(plan.schedule(), [0, 2, 0, 1, 2, 0]);
+}
+
+#[test]
+fn numbers_are_written_and_found() {
+    let number = Number::new(0x4f9c_2a1b, 123);
+    assert_eq!(number.to_string(), "r4f9c2a1b-0000000123");
+    let mut text = Text::new(b"{n}, and {n}");
+    let filled = text.fill(&number).to_vec();
+    assert_eq!(filled, b"r4f9c2a1b-0000000123, and r4f9c2a1b-0000000123");
+    assert_eq!(Number::find_in(&filled).collect::<Vec<_>>().len(), 2);
+    assert_eq!(Number::find_in(b"rfffffff-00000000001 r4f9c2a1b-00000001").count(), 0);
 }
