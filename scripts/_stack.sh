@@ -66,9 +66,9 @@ look_images() {
 
 # The fingerprint comes first: a file that changes during the build means another build next time.
 build_images() {
-  local image i=0 services=() prints=() CA_BUNDLE
-  CA_BUNDLE=$(setting CA_BUNDLE '')
-  export CA_BUNDLE BUILDKIT_PROGRESS=plain
+  local image i=0 services=() prints=() bundle
+  bundle=$(setting CA_BUNDLE '')
+  export CA_BUNDLE=$bundle BUILDKIT_PROGRESS=plain
   for image in "$@"; do
     prints+=("$(fingerprint "$image")")
     # `init` is the service that says how the app's image is built.

@@ -6,6 +6,7 @@ mod access;
 mod auth;
 mod database;
 mod database_tls;
+mod dev;
 mod failures;
 mod handover;
 mod migrate;

@@ -22,11 +22,12 @@ use super::{
 };
 use crate::{
     auth::secret::{encode, random},
-    commands::migrate,
-    config::{self, Settings},
-    db::throwaway::{Throwaway, ThrowawayError},
+    config::Settings,
+    db::throwaway::ThrowawayError,
 };
+use database::{EMAIL, Prepared, prepare};
 
+mod database;
 mod pages;
 mod serve;
 mod watch;
@@ -67,9 +68,9 @@ pub enum DevError {
     #[error("cannot listen on {0}: {1}; another program may have it, choose another with --listen")]
     Taken(String, #[source] io::Error),
     #[error(transparent)]
-    Database(#[from] ThrowawayError),
+    Throwaway(#[from] ThrowawayError),
     #[error("{0}")]
-    Migrate(String),
+    Database(String),
     #[error("{0}: {1}")]
     Io(&'static str, #[source] io::Error),
 }
@@ -90,17 +91,7 @@ pub fn run(settings: Settings, options: &Options) -> Result<(), DevError> {
     signals::drain_on_signal(life.clone(), Duration::from_secs(10));
     on_signal(&life, events.clone());
 
-    // A database that is named is used; else there is a new and empty one.
-    let named = std::env::var_os("ROADSTEAD_DATABASE__HOST").is_some();
-    let throwaway = if named { None } else { Some(Throwaway::start(&[])?) };
-    let mut variables = secrets(&settings);
-    let owner = throwaway.as_ref().map(|server| server.database("roadstead", "roadstead_owner"));
-    prepare(&settings, owner, &variables)?;
-    if let Some(server) = &throwaway {
-        let app = server.database("roadstead", "roadstead_app");
-        variables.push(("ROADSTEAD_DATABASE__HOST", app.host));
-        variables.push(("ROADSTEAD_DATABASE__USER", app.user));
-    }
+    let Prepared { throwaway, password, mut variables } = prepare(settings)?;
     let sign_in = encode(&random::<16>());
     variables.extend([
         (STATIC, options.pages.display().to_string()),
@@ -109,7 +100,7 @@ pub fn run(settings: Settings, options: &Options) -> Result<(), DevError> {
         ("ROADSTEAD_WORKERS", "1".into()),
         ("ROADSTEAD_LOG__FORMAT", "text".into()),
     ]);
-    greet(&origin, &sign_in, throwaway.is_some(), options);
+    greet(&origin, &sign_in, &password, throwaway.is_some(), options);
 
     let source = Path::new("app/src").is_dir();
     let _watcher = source.then(|| watch::source(move || events.send(Event::Changed).is_ok()));
@@ -135,6 +126,7 @@ pub fn run(settings: Settings, options: &Options) -> Result<(), DevError> {
         }
     }
     stop(&mut child);
+    drop(throwaway);
     if let Some(path) = &options.socket {
         let _ = std::fs::remove_file(path);
     }
@@ -174,43 +166,6 @@ fn listen(options: &Options) -> Result<(OwnedFd, String), DevError> {
     Ok((listener.into(), format!("http://{address}")))
 }
 
-/// Keys that live as long as this process, unless they are set.
-fn secrets(settings: &Settings) -> Vec<(&'static str, String)> {
-    let auth = &settings.auth;
-    [
-        ("ROADSTEAD_AUTH__MASTER_KEY", &auth.master_key),
-        ("ROADSTEAD_AUTH__REFRESH_KEY", &auth.refresh_key),
-        ("ROADSTEAD_AUTH__PEPPER", &auth.pepper),
-    ]
-    .into_iter()
-    .filter(|(_, secret)| secret.is_none())
-    .map(|(name, _)| (name, encode(&random::<32>())))
-    .collect()
-}
-
-/// The schema and the first key.
-fn prepare(
-    settings: &Settings,
-    owner: Option<config::Database>,
-    variables: &[(&'static str, String)],
-) -> Result<(), DevError> {
-    let mut settings = settings.clone();
-    if let Some(owner) = owner {
-        settings.database = owner;
-    }
-    for (name, value) in variables {
-        if *name == "ROADSTEAD_AUTH__MASTER_KEY" {
-            settings.auth.master_key = Some(value.clone().into());
-        }
-    }
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| DevError::Io("no runtime", error))?
-        .block_on(migrate::run(&settings))
-        .map_err(DevError::Migrate)
-}
-
 fn on_signal(life: &std::sync::Arc<Life>, events: mpsc::Sender<Event>) {
     let life = life.clone();
     std::thread::spawn(move || {
@@ -240,7 +195,7 @@ fn stop(child: &mut Child) {
     let _ = child.wait();
 }
 
-fn greet(origin: &str, sign_in: &str, throwaway: bool, options: &Options) {
+fn greet(origin: &str, sign_in: &str, password: &str, throwaway: bool, options: &Options) {
     let database = if throwaway {
         "a throwaway PostgreSQL, gone at the end"
     } else {
@@ -252,6 +207,7 @@ fn greet(origin: &str, sign_in: &str, throwaway: bool, options: &Options) {
         "\n  Roadstead's development server\n\n    \
          pages     {place}/\n    \
          signed in {origin}/dev/sign-in?key={sign_in}\n    \
+         account   {EMAIL}, password {password}\n    \
          database  {database}\n\n  \
          One thread, one request at a time. NOT for production: that is scripts/up.sh.\n  \
          It starts anew when the source changes, and reloads the page. End it with Ctrl-C.\n"

@@ -1,0 +1,74 @@
+//! What the development server needs before it can answer: a database, keys, the schema, an account.
+
+use super::DevError;
+use crate::{
+    auth::{
+        password::Passwords,
+        secret::{Key, encode, random},
+    },
+    commands::migrate,
+    config::{Secret, Settings},
+    db::{Db, throwaway::Throwaway, users},
+};
+
+/// Of the account that is there from the start.
+pub const EMAIL: &str = "dev@example.org";
+
+pub struct Prepared {
+    /// None when a database was named. It is gone when this is dropped.
+    pub throwaway: Option<Throwaway>,
+    /// The account's, new at each start.
+    pub password: String,
+    /// What the settings leave open, for the child's environment.
+    pub variables: Vec<(&'static str, String)>,
+}
+
+pub fn prepare(mut settings: Settings) -> Result<Prepared, DevError> {
+    let mut variables = Vec::new();
+    // Keys that live as long as this process, unless they are set.
+    for (name, secret) in [
+        ("ROADSTEAD_AUTH__MASTER_KEY", &mut settings.auth.master_key),
+        ("ROADSTEAD_AUTH__REFRESH_KEY", &mut settings.auth.refresh_key),
+        ("ROADSTEAD_AUTH__PEPPER", &mut settings.auth.pepper),
+    ] {
+        if secret.is_none() {
+            let key = encode(&random::<32>());
+            *secret = Some(Secret::from(key.clone()));
+            variables.push((name, key));
+        }
+    }
+    // A database that is named is used; else there is a new and empty one.
+    let named = std::env::var_os("ROADSTEAD_DATABASE__HOST").is_some();
+    let throwaway = if named { None } else { Some(Throwaway::start(&[])?) };
+    if let Some(server) = &throwaway {
+        let app = server.database("roadstead", "roadstead_app");
+        variables.push(("ROADSTEAD_DATABASE__HOST", app.host));
+        settings.database = server.database("roadstead", "roadstead_owner");
+    }
+    let password = encode(&random::<12>());
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| DevError::Io("no runtime", error))?
+        .block_on(fill(&settings, &password))
+        .map_err(DevError::Database)?;
+    Ok(Prepared { throwaway, password, variables })
+}
+
+/// The schema, the first key and the account.
+async fn fill(settings: &Settings, password: &str) -> Result<(), String> {
+    migrate::run(settings).await?;
+    let pepper = settings.auth.pepper.as_ref();
+    let pepper = Key::from_setting("ROADSTEAD_AUTH__PEPPER", pepper).map_err(text)?;
+    let hash = Passwords::start(pepper, 1).hash(password.into()).await.map_err(text)?;
+    let client = Db::connect(&settings.database).map_err(text)?.get().await.map_err(text)?;
+    match users::find_by_email(&client, EMAIL).await.map_err(text)? {
+        Some(user) => users::set_password_hash(&client, user.id, &user.password_hash, &hash).await,
+        None => users::insert(&client, EMAIL, &hash, true).await.map(|_| ()),
+    }
+    .map_err(text)
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
