@@ -79,8 +79,8 @@ class Workbench:
         self.tree, self.bin = self.folder / "tree", self.folder / "bin"
         self.bin.mkdir()
         shutil.copytree(ROOT / "scripts", self.tree / "scripts")
-        for file in ("docker-compose.yml", ".dockerignore"):
-            shutil.copy(ROOT / file, self.tree)
+        shutil.copy(ROOT / "docker-compose.yml", self.tree)
+        (self.tree / ".dockerignore").write_text("# what the build may read\n*\n!app/src\n!static/**\n")
         for file in ("app/Dockerfile", "nginx/Dockerfile", "deploy/postgres/Dockerfile"):
             (self.tree / file).parent.mkdir(parents=True)
             (self.tree / file).write_text("FROM debian:trixie-slim\n")
@@ -132,7 +132,7 @@ class Workbench:
                 (rest / program).symlink_to(found)
         return f"{self.bin}:{rest}"
 
-    def start(self, script, *arguments, path=None, user=None, **settings):
+    def start(self, script, *arguments, path=None, user=None, stdin=subprocess.DEVNULL, **settings):
         environment = {
             "PATH": path or f"{self.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(self.folder), "LANG": "C.UTF-8", "BENCH": str(self.folder), "TREE": str(self.tree),
@@ -140,13 +140,13 @@ class Workbench:
         }  # fmt: skip
         return subprocess.Popen(
             [self.tree / "scripts" / script, *arguments], env=environment, user=user, cwd="/", text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     def run(self, *command, **options):
         process = self.start(*command, **options)
         try:
-            process.stdout_text = process.communicate(timeout=30)[0]
+            process.stdout_text = process.communicate(timeout=90)[0]
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGTERM)
             raise AssertionError(f"{command} took too long: {process.communicate()[0]}") from None
