@@ -2,7 +2,7 @@
 # Runs all tests, and brings what they need; its last line is "N passed, N failed".
 #
 # Usage: scripts/test.sh [--full] [SUITE…]
-#   SUITE    lint, rust, stack, browser; without any: all of them
+#   SUITE    lint, rust, stack (what ships, the browser included), browser (that part alone); without any: all
 #   --full   the long versions of tests that have one (TEST_FULL=1 for them)
 #
 # On Debian 12 and 13 it installs what is missing: Docker, PostgreSQL's programs, Chromium, linters; Rust must be
@@ -44,7 +44,7 @@ main() {
     esac
     shift
   done
-  suites=${suites:-$SUITES}
+  suites=${suites:-lint rust stack}
   cd "$ROOT"
   set_own_settings
   look_room

@@ -1,5 +1,7 @@
 """Real Chromium against a real stack, over HTTPS, its CA trusted as a person would trust it: no check is switched off.
 
+The stack is the one that all tests share, or one of your own:
+
 ROADSTEAD_TEST_URL      where the stack is, such as https://localhost:8443
 ROADSTEAD_TEST_CA       its site CA certificate (PEM)
 ROADSTEAD_TEST_INVITE   a command that takes an e-mail address and prints an invitation link
@@ -28,6 +30,7 @@ class Stack:
     url: str
     ca: str
     invite_command: str
+    environment: dict | None = None
     numbers: itertools.count = field(default_factory=itertools.count)
 
     def email(self, name: str) -> str:
@@ -36,7 +39,9 @@ class Stack:
     def invite(self, email: str) -> str:
         command = [*shlex.split(self.invite_command), email]
         # The program refuses to start with ROADSTEAD_… variables that it does not know.
-        env = {name: value for name, value in os.environ.items() if not name.startswith("ROADSTEAD_TEST_")}
+        env = self.environment
+        if env is None:
+            env = {name: value for name, value in os.environ.items() if not name.startswith("ROADSTEAD_TEST_")}
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
         link = re.search(r"https://\S+#token=\S+", done.stdout)
         assert link, f"{shlex.join(command)} printed no link: {done.stdout}{done.stderr}"
@@ -44,11 +49,14 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Stack:
+def stack(request) -> Stack:
     names = ["ROADSTEAD_TEST_URL", "ROADSTEAD_TEST_CA", "ROADSTEAD_TEST_INVITE"]
+    if not any(os.environ.get(name) for name in names):
+        ours, _ = request.getfixturevalue("started")
+        return Stack(ours.url, str(ours.ca), ours.invite_command(), ours.environment)
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
-        pytest.fail(f"The browser tests need a running stack: set {', '.join(missing)} (see {__file__}).", pytrace=False)
+        pytest.fail(f"For a stack of your own set {', '.join(missing)}, too (see {__file__}).", pytrace=False)
     url, ca, invite = (os.environ[name] for name in names)
     return Stack(url.rstrip("/"), ca, invite)
 
