@@ -39,6 +39,7 @@ prepare() {
 }
 
 start_dev() {
+  : >"$FOLDER/dev"
   "$ROOT/target/debug/roadstead" dev --listen 127.0.0.1:0 >"$FOLDER/dev" 2>&1 &
   DEV=$!
   until grep -q Ctrl-C "$FOLDER/dev"; do

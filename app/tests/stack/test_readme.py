@@ -1,0 +1,61 @@
+"""The README's commands as they are written, in a copy of the tree."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from docker import ROOT, run
+from stack import Stack
+
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+TESTS = "scripts/test.sh\n"
+DEV = "cargo run -- dev\n"
+
+
+@pytest.fixture(scope="module")
+def copy():
+    with tempfile.TemporaryDirectory() as folder:
+        files = run("git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard").stdout.split()
+        for file in files:
+            target = Path(folder, file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if Path(ROOT, file).exists():
+                shutil.copy2(Path(ROOT, file), target)
+        yield Path(folder)
+
+
+def test_the_tour(copy):
+    assert TESTS in BLOCKS and DEV in BLOCKS and "scripts/up.sh\n" in BLOCKS
+    stack = Stack()
+    environment = stack.environment | {"COMPOSE_PROJECT_NAME": f"{stack.project}-readme"}
+    script = "set -euo pipefail\n" + "".join(block for block in BLOCKS if block not in (TESTS, DEV))
+    try:
+        said = run("bash", "-c", script, cwd=copy, env=environment, timeout=1800).stdout
+    finally:
+        run(copy / "scripts/down.sh", "--erase", "--yes", env=environment, timeout=300)
+    assert "/invitation#token=" in said
+    assert '"email":"ada@example.org"' in said and '"title":"Harbour dues"' in said
+    assert '"code":"insufficient_scope"' in said and '"kty":"OKP"' in said
+
+
+def test_the_development_server(copy):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROADSTEAD_")}
+    environment["CARGO_TARGET_DIR"] = str(ROOT / "target")
+    dev = subprocess.Popen(
+        DEV.split(), cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        banner = ""
+        while "Ctrl-C" not in banner:
+            line = dev.stdout.readline()
+            assert line, banner
+            banner += line
+        page = run("curl", "--silent", "--fail", "--retry", "20", "--retry-connrefused", "http://127.0.0.1:8000/")
+        assert "<html" in page.stdout
+    finally:
+        dev.send_signal(2)
+        dev.wait(30)
