@@ -182,6 +182,8 @@ update_running() {
 explain() {
   CAUSE="the step above failed"
   CURE="read its end above, or all of it in $LOG; then run scripts/up.sh again: it goes on from there"
+  local bundle
+  bundle=$(setting CA_BUNDLE '')
   said() { grep -qiE -e "$1" <<<"$CHILD_LOG"; }
   if said "$CANNOT_MAKE_BASE"; then
     CAUSE="no registry gives $BASE_IMAGE ($(grep -iE 'error|time|denied' <<<"$1" | head -n 1)),
@@ -200,6 +202,7 @@ or bring the image from elsewhere: docker save $BASE_IMAGE | ssh THIS-HOST docke
     CAUSE="a certificate was not accepted: TLS is inspected in this network, and a build does not trust the inspector"
     CURE="give the build the network's certificates:
 CA_BUNDLE=${CARGO_HTTP_CAINFO:-${SSL_CERT_FILE:-/path/to/the/network/ca.pem}} scripts/up.sh"
+    [ -z "$bundle" ] || CURE="$bundle (CA_BUNDLE) does not hold the authority that signed it; give a file that does"
   elif said 'no space left'; then
     CAUSE="the disk is full"
     CURE="free some space (docker system df, docker builder prune), then run this again"

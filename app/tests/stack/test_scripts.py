@@ -284,6 +284,19 @@ def test_failed_build(bench, says, cause, cure):
     assert "earlier run  did not finish" in bench.run("up.sh", "--dry-run").stdout_text
 
 
+@pytest.mark.parametrize("place", ["the environment", ".env"])
+def test_certificates_for_the_build_are_handed_on(bench, place):
+    bench.write("ca.pem", "certificates")
+    bench.engine(**{"'compose build'*": "echo [${CA_BUNDLE-unset}] >given; echo x509: unknown; exit 1"})
+    settings = {"CA_BUNDLE": f"{bench.folder}/ca.pem"}
+    if place == ".env":
+        (bench.tree / ".env").write_text(f"CA_BUNDLE={bench.folder}/ca.pem\n")
+        settings = {}
+    done = bench.run("up.sh", **settings)
+    assert (bench.folder / "given").read_text() == f"[{bench.folder}/ca.pem]\n"
+    assert f"{bench.folder}/ca.pem (CA_BUNDLE) does not hold" in done.stdout_text
+
+
 def test_start_that_fails_shows_what_the_container_said(bench):
     bench.engine(**{"'compose up'*": "put init exited - 1; exit 1", "'compose logs'*init": "echo 'init: no space for keys'"})
     done = bench.run("up.sh")
