@@ -175,6 +175,7 @@ suite_browser() { run_pytest app/tests/browser; }
 
 run_pytest() {
   logged "the load client" cargo build --quiet --locked --example load
+  [ "$STATUS" = 0 ] || tally 0 0
   logged "pytest $1" "$PYTHON" -m pytest -p no:cacheprovider --color=no --durations=10 "$1"
   tally "$(sum '^=.*[ =]([0-9]+) passed')" "$(($(sum '^=.*[ =]([0-9]+) failed') + $(sum '^=.*[ =]([0-9]+) error')))"
 }

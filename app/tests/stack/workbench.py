@@ -17,7 +17,7 @@ ONE_SHOTS = ("init", "migrate", "publish")
 # What reads and changes nothing, by its first words.
 HARMLESS = (
     "version", "info", "context inspect", "ps", "inspect", "image inspect", "volume ls", "compose version",
-    "compose config", "compose logs", "sudo -n true", "buildx version", "compose exec -T app-blue /roadstead user list",
+    "compose config", "compose logs", "sudo -n true", "buildx version", "compose exec -T app-blue roadstead user list",
 )  # fmt: skip
 PROGRAMS = """apt-cache awk basename bash cat cut date df dirname dpkg env flock grep head id mkdir rm sed sleep sort tail
 timeout tr uname wc""".split()
