@@ -227,7 +227,7 @@ invite_first_administrator() {
   email=$(setting ROADSTEAD_ADMIN_EMAIL "admin@$DOMAIN")
   SLOT=app-blue
   well app-blue || SLOT=app-green
-  count=$(roadstead user list --admins --count) || count=
+  count=$(roadstead user list --admins --count) || { say "$count" >>"$LOG" && count=; }
   [ "${count:-0}" = 0 ] || return 0
   if [ -n "$count" ] && link=$(roadstead user invite "$email" --admin); then
     say "First administrator, $email: open this link (once, within 30 minutes)"
