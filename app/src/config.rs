@@ -313,8 +313,8 @@ impl Settings {
             ),
             (
                 "ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS",
-                self.database.statement_timeout_ms < handler_deadline_s * 1000,
-                "must be shorter than ROADSTEAD_SERVER__HANDLER_DEADLINE_S",
+                (1..handler_deadline_s * 1000).contains(&self.database.statement_timeout_ms),
+                "must be at least 1, and shorter than ROADSTEAD_SERVER__HANDLER_DEADLINE_S",
             ),
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
@@ -414,6 +414,7 @@ mod tests {
             ("ROADSTEAD_DOMAIN", "https://x.org/", "host name"),
             ("ROADSTEAD_DOMAIN", "127.0.0.1", "host name"),
             ("ROADSTEAD_HTTP_PORT", "443", "must differ"),
+            ("ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS", "0", "at least 1"),
             ("ROADSTEAD_SERVER__DRAIN_S", "20", "HANDLER_DEADLINE_S"),
             ("ROADSTEAD_SERVER__HARD_EXIT_S", "37", "DRAIN_S"),
             ("ROADSTEAD_AUTH__PEPPER_FILE", "/does/not/exist", "/does/not/exist"),

@@ -2,7 +2,7 @@
 //! (RFC 9457) with a stable `code` and the request's id. `type` is left out, which means
 //! `about:blank`: the title is the status' own phrase.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt};
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
@@ -58,8 +58,6 @@ pub enum ApiError {
     BodyTooLarge(usize),
     #[error("The body must be sent as {0}.")]
     UnsupportedMediaType(&'static str),
-    #[error("Too many attempts.")]
-    RateLimited(Duration),
     #[error("The server is busy; try again.")]
     Overloaded,
     /// A dependency that should answer does not.
@@ -91,7 +89,6 @@ impl From<DbError> for ApiError {
 pub enum TokenError {
     Invalid,
     Expired,
-    Revoked,
 }
 
 impl TokenError {
@@ -99,7 +96,6 @@ impl TokenError {
         match self {
             Self::Invalid => "token_invalid",
             Self::Expired => "token_expired",
-            Self::Revoked => "token_revoked",
         }
     }
 
@@ -107,7 +103,6 @@ impl TokenError {
         match self {
             Self::Invalid => "The access token is not valid.",
             Self::Expired => "The access token has expired.",
-            Self::Revoked => "The access token has been revoked.",
         }
     }
 }
@@ -148,7 +143,6 @@ impl ApiError {
             Self::Conflict { code, .. } => code,
             Self::BodyTooLarge(_) => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
-            Self::RateLimited(_) => "rate_limited",
             Self::Overloaded => "overloaded",
             Self::Unavailable(_) => "unavailable",
             Self::Deadline => "deadline_exceeded",
@@ -173,7 +167,6 @@ impl ApiError {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded | Self::Unavailable(_) | Self::Deadline => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -196,7 +189,6 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::RateLimited(wait) => Some(wait.as_secs().max(1)),
             Self::Overloaded | Self::Unavailable(_) | Self::Deadline => Some(1),
             _ => None,
         }
@@ -256,6 +248,9 @@ pub fn reply(error: &ApiError, request_id: &str) -> HttpResponse {
 
 /// For what the framework itself refuses, of which only the status is known.
 pub fn bare(status: StatusCode, request_id: &str) -> HttpResponse {
+    if status.is_server_error() {
+        tracing::error!(request_id, status = status.as_u16(), "request failed in the framework");
+    }
     let code = match status {
         StatusCode::NOT_FOUND => "not_found",
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",

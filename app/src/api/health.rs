@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
-    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
     web::Data,
 };
 use serde_json::json;
@@ -45,5 +45,6 @@ pub async fn ready(
     Ok(HttpResponse::ServiceUnavailable()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((CONTENT_TYPE, PROBLEM_JSON))
+        .insert_header((RETRY_AFTER, "1"))
         .json(answer))
 }

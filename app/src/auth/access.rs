@@ -6,12 +6,7 @@ use std::{
     marker::PhantomData,
 };
 
-use actix_web::{
-    FromRequest, HttpRequest,
-    dev::Payload,
-    http::header::{AUTHORIZATION, HeaderValue},
-    web::Data,
-};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
 use uuid::Uuid;
 
 use super::token::Claims;
@@ -76,8 +71,8 @@ impl CurrentUser {
 /// The token of the one Authorization header, if there is one (RFC 6750 section 2.1).
 fn bearer(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
-    let header: Option<&HeaderValue> = headers.next();
-    if headers.next().is_some() {
+    let (header, more) = (headers.next(), headers.next());
+    if more.is_some() {
         return Err(ApiError::MalformedAuthorization);
     }
     let Some(header) = header else { return Ok(None) };

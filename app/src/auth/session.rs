@@ -95,10 +95,12 @@ pub async fn sign_in(
             return Err(ApiError::WrongCredentials);
         }
     };
-    if verdict == Verdict::Outdated {
-        let hash = state.passwords.hash(password).await?;
-        users::set_password_hash(&state.db.get().await?, user.id, &user.password_hash, &hash)
-            .await?;
+    // When the queue is full, the next sign-in does it.
+    if verdict == Verdict::Outdated
+        && let Ok(hash) = state.passwords.hash(password).await
+    {
+        let client = state.db.get().await?;
+        users::set_password_hash(&client, user.id, &user.password_hash, &hash).await?;
     }
     begin(state, &user, origin).await
 }
@@ -106,8 +108,11 @@ pub async fn sign_in(
 /// The session of a user whose password was right.
 pub async fn begin(state: &AppState, user: &UserRow, origin: Origin) -> Result<Issued, ApiError> {
     let change = state.db.begin().await?;
+    // Disabled while the password was hashed?
+    if !users::set_signed_in(&change, user.id).await? {
+        return Err(ApiError::WrongCredentials);
+    }
     let token = sessions::insert(&change, user.id, &origin).await?;
-    users::set_signed_in(&change, user.id).await?;
     audit::record(&change, "authn_login_success", Some(user.id), origin.ip).await?;
     change.commit().await?;
     Ok(issue(state, user, token, state.now()))
@@ -124,7 +129,6 @@ pub async fn refresh(state: &AppState, token: &str, origin: &Origin) -> Result<I
         }
         sessions::Advanced::Reused { user } => {
             tracing::warn!(user.id = %user, session.id = %token.session, "authn_token_reuse: a refresh token came twice, its session is ended");
-            audit::record(&client, "authn_token_reuse", Some(user), origin.ip).await?;
             Err(ApiError::InvalidGrant)
         }
         sessions::Advanced::No => Err(ApiError::InvalidGrant),

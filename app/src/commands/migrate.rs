@@ -27,7 +27,7 @@ pub async fn run(settings: &Settings) -> Result<(), String> {
     let master = settings.auth.master_key.as_ref();
     let master = Key::from_setting("ROADSTEAD_AUTH__MASTER_KEY", master)
         .map_err(|error| error.to_string())?;
-    let made = keys::insert_first(&session, &NewKey::generate(&master)).await;
+    let made = keys::insert_first(&db, &NewKey::generate(&master)).await;
     if made.map_err(|error| error.to_string())? {
         tracing::info!("the first signing key is made");
     }

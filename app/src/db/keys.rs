@@ -1,6 +1,6 @@
 //! Signing keys.
 
-use super::{Client, DbError};
+use super::{Client, Db, DbError};
 use crate::auth::{
     keys::{NewKey, StoredKey},
     secret::NONCE_LEN,
@@ -20,13 +20,12 @@ pub async fn list(client: &Client) -> Result<Vec<StoredKey>, DbError> {
     Ok(rows.iter().map(key).collect())
 }
 
-/// Stores the key unless there is one already; says whether it did. Two at once may store two: each works.
-pub async fn insert_first(
-    client: &impl std::ops::Deref<Target = tokio_postgres::Client>,
-    key: &NewKey,
-) -> Result<bool, DbError> {
+/// Stores the key unless there is one already, also when two try at once; says whether it did.
+pub async fn insert_first(db: &Db, key: &NewKey) -> Result<bool, DbError> {
     let (nonce, ciphertext) = key.sealed.split_at(NONCE_LEN);
-    let rows = client
+    let change = db.begin().await?;
+    change.execute("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE", &[]).await?;
+    let rows = change
         .execute(
             "INSERT INTO signing_keys (kid, public_key, nonce, ciphertext, signs_from)
              SELECT $1, $2, $3, $4, now()
@@ -34,5 +33,6 @@ pub async fn insert_first(
             &[&key.kid, &key.public, &nonce, &ciphertext],
         )
         .await?;
+    change.commit().await?;
     Ok(rows == 1)
 }

@@ -57,7 +57,8 @@ pub async fn insert(client: &Client, user: Uuid, origin: &Origin) -> Result<Refr
 }
 
 /// One statement consumes the token, repeats its successor (within ten seconds, and only while that
-/// one is unused), or ends the session; many at once queue at the row.
+/// one is unused), or ends the session and notes that; many at once queue at the row, and a client
+/// that hangs up changes nothing.
 pub async fn advance(
     client: &Client,
     token: RefreshToken,
@@ -65,23 +66,29 @@ pub async fn advance(
 ) -> Result<Advanced, DbError> {
     let row = client
         .query_opt(
-            "UPDATE sessions s SET
-                 generation = s.generation + (s.generation = $2)::int,
-                 rotated_at = CASE WHEN s.generation = $2 THEN now() ELSE s.rotated_at END,
-                 idle_expires_at = least(s.expires_at, now() + make_interval(days => $6)),
-                 (revoked_at, revoked_reason) = (
-                     SELECT now(), 'reuse' WHERE NOT (
-                         s.generation = $2
-                         OR s.generation = $2 + 1 AND s.rotated_at > now() - interval '10 seconds'
-                     )
-                 ),
-                 ip = $4,
-                 user_agent = $5
-             FROM users u
-             WHERE s.id = $1 AND s.kind = $3 AND s.revoked_at IS NULL AND s.idle_expires_at > now()
-                 AND u.id = s.user_id AND u.disabled_at IS NULL
-             RETURNING u.id, u.email, u.password_hash, u.admin, u.version, u.disabled_at, u.created_at,
-                 s.generation, s.auth_time, s.revoked_at IS NOT NULL AS reused",
+            "WITH advanced AS (
+                 UPDATE sessions s SET
+                     generation = s.generation + (s.generation = $2)::int,
+                     rotated_at = CASE WHEN s.generation = $2 THEN now() ELSE s.rotated_at END,
+                     idle_expires_at = least(s.expires_at, now() + make_interval(days => $6)),
+                     (revoked_at, revoked_reason) = (
+                         SELECT now(), 'reuse' WHERE NOT (
+                             s.generation = $2
+                             OR s.generation = $2 + 1 AND s.rotated_at > now() - interval '10 seconds'
+                         )
+                     ),
+                     ip = $4,
+                     user_agent = $5
+                 FROM users u
+                 WHERE s.id = $1 AND s.kind = $3 AND s.revoked_at IS NULL AND s.idle_expires_at > now()
+                     AND u.id = s.user_id AND u.disabled_at IS NULL
+                 RETURNING u.id, u.email, u.password_hash, u.admin, u.version, u.disabled_at, u.created_at,
+                     s.generation, s.auth_time, s.revoked_at IS NOT NULL AS reused
+             ), noted AS (
+                 INSERT INTO audit_events (event, user_id, session_id, ip)
+                 SELECT 'authn_token_reuse', id, $1, $4 FROM advanced WHERE reused
+             )
+             SELECT * FROM advanced",
             &[
                 &token.session,
                 &token.generation,

@@ -62,9 +62,11 @@ pub async fn insert(
     Ok(id)
 }
 
-pub async fn set_signed_in(client: &Client, id: Uuid) -> Result<(), DbError> {
-    client.execute("UPDATE users SET last_sign_in_at = now() WHERE id = $1", &[&id]).await?;
-    Ok(())
+/// False when the account is disabled. In a transaction the row's lock makes `set_disabled` wait, and
+/// it then sees the session that is about to begin.
+pub async fn set_signed_in(client: &Client, id: Uuid) -> Result<bool, DbError> {
+    let sql = "UPDATE users SET last_sign_in_at = now() WHERE id = $1 AND disabled_at IS NULL";
+    Ok(client.execute(sql, &[&id]).await? == 1)
 }
 
 /// Only if it is still the old one: a change of password meanwhile wins.

@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{
+        AtomicU64, AtomicUsize,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 use tokio::sync::watch;
@@ -46,15 +49,26 @@ impl Life {
         self.phase() >= Phase::Draining
     }
 
-    /// Life goes one way only.
-    pub fn enter(&self, next: Phase) {
+    /// Life goes one way only; says whether this was a step.
+    pub fn enter(&self, next: Phase) -> bool {
         self.phase.send_if_modified(|phase| {
             let forward = next > *phase;
             if forward {
                 *phase = next;
             }
             forward
+        })
+    }
+
+    /// A signal came. Says whether there is something to drain; if not, there never will be.
+    pub fn begin_drain(&self) -> bool {
+        let mut ready = false;
+        self.phase.send_if_modified(|phase| {
+            ready = *phase >= Phase::Ready;
+            *phase = if ready { (*phase).max(Phase::Draining) } else { Phase::Ended };
+            true
         });
+        ready
     }
 
     pub async fn reached(&self, phase: Phase) {
@@ -76,15 +90,13 @@ impl Life {
     }
 
     pub fn accepting(&self) -> usize {
-        self.accepting.load(Relaxed)
+        self.accepting.load(Acquire)
     }
 
-    pub fn start_accepting(&self) {
+    /// Counts as accepting until it is dropped, also by a panic.
+    pub fn accept(self: &Arc<Self>) -> Accepting {
         self.accepting.fetch_add(1, Relaxed);
-    }
-
-    pub fn stop_accepting(&self) {
-        self.accepting.fetch_sub(1, Relaxed);
+        Accepting(self.clone())
     }
 
     pub fn connection(self: &Arc<Self>) -> Connection {
@@ -92,6 +104,15 @@ impl Life {
         self.accepted.fetch_add(1, Relaxed);
         self.open[kind].fetch_add(1, Relaxed);
         Connection { life: self.clone(), kind }
+    }
+}
+
+pub struct Accepting(Arc<Life>);
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        // Whoever sees this sees the connections that were accepted before.
+        self.0.accepting.fetch_sub(1, Release);
     }
 }
 

@@ -18,6 +18,8 @@ use crate::{
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    #[error("{0}: is for `roadstead dev`; production does not run with it")]
+    Development(String),
     #[error("ROADSTEAD_SLOT: say which slot to fill, blue or green")]
     NoSlot,
     #[error(transparent)]
@@ -29,6 +31,10 @@ pub enum ServeError {
 }
 
 pub fn serve(settings: Settings) -> Result<(), ServeError> {
+    let development = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    if let Some(name) = development.into_iter().find(|name| name.starts_with("ROADSTEAD_DEV_")) {
+        return Err(ServeError::Development(name));
+    }
     let slot = settings.slot.ok_or(ServeError::NoSlot)?;
     let count = settings.workers();
     let server = settings.server.clone();
@@ -48,7 +54,9 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         drop(listener);
 
         // In this order: from `Ready` on, TERM is a drain.
-        life.enter(Phase::Ready);
+        if !life.enter(Phase::Ready) {
+            return Ok(workers);
+        }
         socket.publish()?;
         tracing::info!(%slot, instance = state.instance, workers = count, "ready");
 

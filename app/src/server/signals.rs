@@ -12,7 +12,7 @@ use signal_hook::{
     low_level,
 };
 
-use super::life::{Life, Phase};
+use super::life::Life;
 
 /// What a signal ends: nothing but the process until `serve` puts its life here.
 static SERVING: OnceLock<(Arc<Life>, Duration)> = OnceLock::new();
@@ -32,10 +32,7 @@ pub fn drain_on_signal(life: Arc<Life>, hard_exit: Duration) {
 fn listen(mut signals: Signals) {
     let first = signals.forever().next().expect("the iterator ends only when closed");
     match SERVING.get() {
-        Some((life, hard_exit)) if life.phase() >= Phase::Ready => {
-            life.enter(Phase::Draining);
-            wait(signals, life, *hard_exit);
-        }
+        Some((life, hard_exit)) if life.begin_drain() => wait(signals, life, *hard_exit),
         // Nothing is promised to anyone yet.
         _ => low_level::exit(128 + first),
     }

@@ -75,8 +75,9 @@ impl SlotSocket {
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
                 locked => locked?,
             }
-            lock.set_len(0)?;
+            // In place: on a full disk there is room for what was there.
             lock.write_all(instance.as_bytes())?;
+            lock.set_len(instance.len() as u64)?;
             Ok(Some(lock))
         };
         let lock = claim()
@@ -137,7 +138,10 @@ impl SlotSocket {
             let fresh = self.temporary();
             // Relative: nginx sees the directory under the same name, a test need not.
             symlink(format!("{}.sock", self.slot.sibling()), &fresh)?;
-            fs::rename(&fresh, self.name())?;
+            if let Err(error) = fs::rename(&fresh, self.name()) {
+                let _ = fs::remove_file(&fresh);
+                return Err(error);
+            }
         }
         Ok(sibling)
     }

@@ -18,13 +18,13 @@ use tokio::{
 
 use super::{
     app,
-    life::{Life, Phase},
+    life::{Accepting, Life, Phase},
 };
 use crate::state::AppState;
 
 /// Above this many a worker leaves connections to the kernel's queue.
 const CONNECTIONS_PER_WORKER: usize = 4096;
-/// A hash or a file read may wait here; a shortage shows as 503, not as a thousand threads.
+/// For the development server's files; production has nothing that waits here.
 const BLOCKING_THREADS: usize = 4;
 
 /// A bound socket that workers can share.
@@ -93,7 +93,7 @@ pub fn start<L: Listener>(
     (0..count)
         .map(|number| {
             let (listener, state) = (listener.share()?, state.clone());
-            state.life.start_accepting();
+            let accepting = state.life.accept();
             thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
                 actix_rt::System::with_tokio_rt(|| {
                     tokio::runtime::Builder::new_current_thread()
@@ -102,18 +102,20 @@ pub fn start<L: Listener>(
                         .build()
                         .expect("a runtime needs an epoll instance")
                 })
-                .block_on(work(listener, state));
+                .block_on(work(listener, state, accepting));
             })
         })
         .collect()
 }
 
-async fn work<L: Listener>(listener: L, state: Data<AppState>) {
+async fn work<L: Listener>(listener: L, state: Data<AppState>, accepting: Accepting) {
     let life = state.life.clone();
     let listener = listener.into_async().expect("a bound socket can be polled");
     let service = HttpService::build()
         .keep_alive(Duration::from_secs(state.settings.server.keep_alive_s))
-        .client_request_timeout(Duration::from_secs(5))
+        // nginx bounds slow heads. Ours must outlast a worker that was blocked: the timer is asked
+        // before the socket is read.
+        .client_request_timeout(Duration::from_secs(state.settings.server.handler_deadline_s))
         // Not 0: a refused upload's reply must linger until nginx has read it.
         .client_disconnect_timeout(Duration::from_secs(1))
         // A client that has gone takes its request with it; what must finish is spawned.
@@ -136,7 +138,7 @@ async fn work<L: Listener>(listener: L, state: Data<AppState>) {
     };
     accept(&listener, &life, serve).await;
     drop(listener);
-    life.stop_accepting();
+    drop(accepting);
     life.reached(Phase::Ended).await;
 }
 

@@ -21,6 +21,14 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
 }
 
 #[test]
+fn what_is_for_development_stops_the_start() {
+    let site = Site::with(&[("ROADSTEAD_DEV_SIGN_IN", "x")]);
+    let mut slot = site.start("blue");
+    assert_eq!(code(slot.end(Duration::from_secs(10))), 1);
+    assert!(slot.log().contains("ROADSTEAD_DEV_SIGN_IN: is for `roadstead dev`"), "{}", slot.log());
+}
+
+#[test]
 fn a_missing_socket_directory_is_named() {
     let site = Site::new();
     let output = roadstead("serve")

@@ -7,12 +7,15 @@ use crate::{
         secret::{Key, encode, random},
     },
     commands::migrate,
-    config::{Secret, Settings},
+    config::{Database, Secret, Settings},
     db::{Db, throwaway::Throwaway, users},
 };
 
 /// Of the account that is there from the start.
 pub const EMAIL: &str = "dev@example.org";
+
+const OWN_DATABASE: &str = "ROADSTEAD_AUTH__MASTER_KEY: a database of your own keeps its keys from start to start; \
+     set this, ROADSTEAD_AUTH__REFRESH_KEY and ROADSTEAD_AUTH__PEPPER (32 random bytes each, base64url)";
 
 pub struct Prepared {
     /// None when a database was named. It is gone when this is dropped.
@@ -24,6 +27,9 @@ pub struct Prepared {
 }
 
 pub fn prepare(mut settings: Settings) -> Result<Prepared, DevError> {
+    if is_named(&settings) && settings.auth.master_key.is_none() {
+        return Err(DevError::Database(OWN_DATABASE.into()));
+    }
     let mut variables = Vec::new();
     // Keys that live as long as this process, unless they are set.
     for (name, secret) in [
@@ -38,8 +44,7 @@ pub fn prepare(mut settings: Settings) -> Result<Prepared, DevError> {
         }
     }
     // A database that is named is used; else there is a new and empty one.
-    let named = std::env::var_os("ROADSTEAD_DATABASE__HOST").is_some();
-    let throwaway = if named { None } else { Some(Throwaway::start(&[])?) };
+    let throwaway = if is_named(&settings) { None } else { Some(Throwaway::start(&[])?) };
     if let Some(server) = &throwaway {
         let app = server.database("roadstead", "roadstead_app");
         variables.push(("ROADSTEAD_DATABASE__HOST", app.host));
@@ -53,6 +58,17 @@ pub fn prepare(mut settings: Settings) -> Result<Prepared, DevError> {
         .block_on(fill(&settings, &password))
         .map_err(DevError::Database)?;
     Ok(Prepared { throwaway, password, variables })
+}
+
+fn is_named(settings: &Settings) -> bool {
+    settings.database.host != Database::default().host
+}
+
+/// Whether the database is one of another machine: it would get our account and our schema.
+pub fn is_remote(settings: &Settings) -> bool {
+    let host = &*settings.database.host;
+    let loopback = host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    is_named(settings) && !(host.starts_with('/') || host == "localhost" || loopback)
 }
 
 /// The schema, the first key and the account.

@@ -140,6 +140,11 @@ fn refuse_production(settings: &Settings, options: &Options) -> Result<(), DevEr
     if settings.domain != "localhost" {
         return Err(DevError::Production("ROADSTEAD_DOMAIN"));
     }
+    if database::is_remote(settings) {
+        return Err(DevError::Production(
+            "a database of another machine (ROADSTEAD_DATABASE__HOST)",
+        ));
+    }
     if !options.listen.ip().is_loopback() {
         return Err(DevError::Public(options.listen));
     }

@@ -113,7 +113,7 @@ async fn start() -> config::Database {
     migrate::run(&session, migrate::STEPS, &migrate::Patience::default()).await.unwrap();
     let master = serde_json::from_value(MASTER_KEY.into()).unwrap();
     let master = Key::from_setting("MASTER_KEY", Some(&master)).unwrap();
-    keys::insert_first(&session, &NewKey::generate(&master)).await.unwrap();
+    keys::insert_first(&Db::connect(&owner).unwrap(), &NewKey::generate(&master)).await.unwrap();
     admin
 }
 
