@@ -84,14 +84,14 @@ build_images() {
 # ---- containers: what runs, and is it what it should be?
 
 # Reads the state of all containers of this project into ROWS: service, id, state, health, exit code, image, hash of
-# the configuration, restarts, folder of the compose file. And into HASHES and IDS what they should be made of.
+# the configuration, restarts, when it ended, folder of the compose file. And into HASHES and IDS what they should be made of.
 look_containers() {
   local ids
   ids=$(docker ps --all --quiet --no-trunc --filter "label=com.docker.compose.project=$PROJECT" \
     --filter label=com.docker.compose.oneoff=False)
   ROWS=
   # shellcheck disable=SC2086
-  [ -z "$ids" ] || ROWS=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.ID}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.ExitCode}} {{.Image}} {{index .Config.Labels "com.docker.compose.config-hash"}} {{.RestartCount}} {{index .Config.Labels "com.docker.compose.project.working_dir"}}' $ids)
+  [ -z "$ids" ] || ROWS=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.ID}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.ExitCode}} {{.Image}} {{index .Config.Labels "com.docker.compose.config-hash"}} {{.RestartCount}} {{.State.FinishedAt}} {{index .Config.Labels "com.docker.compose.project.working_dir"}}' $ids)
   HASHES=$(docker compose config --hash '*')
 }
 
@@ -102,8 +102,16 @@ is_one_shot() { case $1 in init | migrate | publish) ;; *) return 1 ;; esac }
 
 image_of() { case $1 in postgres | nginx) say "$1" ;; *) say app ;; esac }
 
+# init renews certificates, and nobody else runs it on a healthy stack.
+is_long_ago() {
+  local month
+  month=$(date -u -d '-30 days' +%FT%T 2>/dev/null || date -u -v-30d +%FT%T)
+  [[ $(field init 9) < $month ]]
+}
+
 # Is there no container, or is it of another image or another configuration?
 changed() {
+  if [ "$1" = init ] && is_long_ago; then return 0; fi
   [ "$(field "$1" 6)" != "$(image_id "$(image_of "$1")")" ] ||
     [ "$(field "$1" 7)" != "$(awk -v service="$1" '$1 == service { print $2 }' <<<"$HASHES")" ]
 }

@@ -56,14 +56,15 @@ bring_tools() {
 }
 
 install_packages() {
-  local alone=/etc/postgresql-common/createcluster.d/roadstead.conf
+  local alone=/etc/postgresql-common/createcluster.d/roadstead.conf status=0
   as_root apt-get update
   # The tests make their own clusters; without this, Debian would make and start one for good.
   as_root mkdir -p "${alone%/*}"
   as_root sh -c "echo 'create_main_cluster = false' >$alone"
   # shellcheck disable=SC2086
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $PACKAGES
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $PACKAGES || status=$?
   as_root rm "$alone"
+  return $status
 }
 
 make_venv() {

@@ -64,7 +64,8 @@ sign_in() {
 row() {
   local one many
   sign_in "$2" "$3" "$4" 1 1 >/dev/null
-  one=$(($(sign_in "$2" "$3" "$4" 2 1) / 2))
+  one=$(sign_in "$2" "$3" "$4" 2 1)
+  one=$((one / 2))
   many=$(sign_in "$2" "$3" "$4" "$COUNT" "$COUNT")
   printf '%-22s %7d ms %14d ms %9s\n' "$1" "$one" "$many" "$(awk "BEGIN { printf \"%.1f x\", $many / $one }")"
 }
@@ -94,7 +95,7 @@ main() {
     dev@example.org "$(sed -n 's/.*, password //p' "$FOLDER/dev")"
   row "production stack" "$(site_url)" "$EMAIL" "$PASSWORD"
   printf '\nThe development server answers one request at a time: %d take about %d times one.\n' "$COUNT" "$COUNT"
-  printf 'The stack hashes on max(1, cores/2) threads in each of its two slots; this machine has %d cores.\n' "$(nproc)"
+  printf 'The stack hashes on cores/2 threads (one to eight) in each of its two slots; this machine has %d cores.\n' "$(nproc)"
 }
 
 main "$@"

@@ -92,7 +92,7 @@ look_earlier_run() {
   fi
   [ -n "$ROWS" ] || return 0
   for service in $(all_of unwell); do report "not well" "$(condition "$service")"; done
-  folder=$(cut -d ' ' -f 9- <<<"$ROWS" | grep -vxF "$ROOT" | head -n 1) || true
+  folder=$(cut -d ' ' -f 10- <<<"$ROWS" | grep -vxF "$ROOT" | head -n 1) || true
   [ -z "$folder" ] || warn "the stack $PROJECT was started from $folder; this run makes it that of $ROOT"
 }
 
@@ -109,7 +109,7 @@ plan() {
     if engine_is_ready && [ -n "$(image_id app)" ]; then
       lines+=("build what changed, if anything did:$STALE")
     else
-      lines+=("build the images:$STALE (a first time takes minutes, and 3 GB of disk)")
+      lines+=("build the images:$STALE (a first time takes minutes, and 4 GB of disk)")
     fi
   fi
   if is_serving; then

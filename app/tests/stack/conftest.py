@@ -8,7 +8,7 @@ import trustme
 from front import ROOT, Front, docker
 
 # Never the name of a stack that the person has up.
-PROJECT = os.environ.get("TEST_PROJECT", "roadstead-test")
+PROJECT = os.environ.get("TEST_PROJECT", f"roadstead-test-{os.getpid()}")
 
 
 @pytest.fixture(scope="session")

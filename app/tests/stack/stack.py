@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -54,6 +55,7 @@ class Stack:
 
     def erase(self):
         self.script("down.sh", "--erase", "--yes")
+        shutil.rmtree(ROOT / "target/up" / self.project, ignore_errors=True)
 
     def compose(self, *arguments, timeout=120, **options):
         command = ("docker", "compose", *arguments)

@@ -66,7 +66,11 @@ def test_down_where_there_is_nothing_or_no_engine(bench):
 # ---- trust.sh
 
 
-def make_ca(bench, name, constraints="nameConstraints=critical,permitted;DNS:localhost\n"):
+NO_ADDRESS = "excluded;IP:0.0.0.0/0.0.0.0,excluded;IP:0:0:0:0:0:0:0:0/0:0:0:0:0:0:0:0"
+NAMES = "nameConstraints=critical,permitted;DNS:localhost"
+
+
+def make_ca(bench, name, constraints=f"{NAMES},{NO_ADDRESS}\n"):
     bench.write("request", f"[req]\ndistinguished_name=n\nx509_extensions=ca\n[n]\n[ca]\nbasicConstraints=critical,CA:TRUE\n{constraints}")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -keyout key".split()
     command += ["-subj", f"/CN={name}", "-config", "request", "-out", f"{name}.crt"]
@@ -103,7 +107,7 @@ def test_trust_without_root_does_the_browsers_and_says_what_root_has_to_type(ben
     first = (bench.folder / "first.crt").read_text()
     done = bench.run("trust.sh", user=bench.user)
     assert done.returncode == 77, done.stdout_text
-    assert "can vouch for nothing but this: Permitted: DNS:localhost." in done.stdout_text
+    assert "can vouch for nothing but this: Permitted: DNS:localhost Excluded: IP:" in done.stdout_text
     assert "As root:" in done.stdout_text and "update-ca-certificates" in done.stdout_text
     assert browser() == first
 
@@ -118,8 +122,9 @@ def test_trust_without_root_does_the_browsers_and_says_what_root_has_to_type(ben
     assert "not trusted" in bench.run("trust.sh", "--remove", user=bench.user).stdout_text
 
 
-def test_a_ca_that_is_not_bound_to_names_is_not_trusted(bench, browser):
-    make_ca(bench, "free", constraints="")
+@pytest.mark.parametrize("constraints", ["", f"{NAMES}\n"])
+def test_a_ca_that_is_not_bound_to_names_and_addresses_is_not_trusted(bench, browser, constraints):
+    make_ca(bench, "free", constraints)
     done = bench.run("trust.sh", user=bench.user)
     assert done.returncode == 70 and "not bound to the site's names" in done.stdout_text
     assert browser() == ""

@@ -1,6 +1,7 @@
 """The scripts: each failure of a first run is told with its cause and its cure, and nothing was changed."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -8,7 +9,7 @@ import time
 import pytest
 from workbench import ROOT, Workbench
 
-SCRIPTS = ("up.sh", "down.sh", "trust.sh", "check.sh", "test.sh")
+SCRIPTS = ("up.sh", "down.sh", "trust.sh", "check.sh", "test.sh", "contrast.sh")
 NOBODY = 65534
 
 
@@ -201,7 +202,8 @@ def test_leftovers_of_a_half_finished_run_are_told_and_taken_up(bench):
     bench.write("version", "1")
     (bench.folder / "built").touch()
     rows = "migrate migrate exited - 1", "app-blue app-blue created - 0"
-    bench.write("containers", "".join(f"{row} sha256:app-1 hash 0 {bench.tree}\n" for row in rows))
+    now = time.strftime("%FT%TZ", time.gmtime())
+    bench.write("containers", "".join(f"{row} sha256:app-1 hash 0 {now} {bench.tree}\n" for row in rows))
     done = bench.run("up.sh", "--dry-run")
     assert "migrate has ended with 1" in done.stdout_text and "app-blue is created" in done.stdout_text
     assert "start the stack" in done.stdout_text
@@ -249,6 +251,22 @@ def test_two_at_once(bench):
     first.communicate()
     assert first.returncode == 143
     assert second.returncode == 75 and "another scripts/up.sh is at work" in second.stdout_text
+
+
+def test_certificates_are_looked_after_a_month_later(bench):
+    assert bench.run("up.sh").returncode == 0
+    assert "nothing was changed" in bench.run("up.sh").stdout_text
+    month_ago = time.strftime("%FT%TZ", time.gmtime(time.time() - 31 * 24 * 3600))
+    containers = (bench.folder / "containers").read_text()
+    now = time.strftime("%FT", time.gmtime())
+    bench.write("containers", "".join(
+        re.sub(rf" {now}\S+ ", f" {month_ago} ", line) if line.startswith("init ") else line
+        for line in containers.splitlines(keepends=True)
+    ))
+    done = bench.run("up.sh")
+    assert "Make secrets and certificates that are missing" in done.stdout_text, done.stdout_text
+    assert "Replace" not in done.stdout_text
+    assert "nothing was changed" in bench.run("up.sh").stdout_text
 
 
 # ---- steps that fail

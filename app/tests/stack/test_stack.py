@@ -14,6 +14,8 @@ SERVICES = ("postgres", "app-blue", "app-green", "nginx")
 ONE_SHOTS = ("init", "migrate", "publish")
 NOTE = 'POST /api/v1/notes {"title":"{n}","body":"under load"}'
 SOCKETS = "/run/roadstead"
+# `scripts/test.sh --full` replaces slots for longer.
+ROUNDS = 10 if os.environ.get("TEST_FULL") else 2
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +91,12 @@ def test_a_second_run_changes_nothing_in_under_ten_seconds(stack):
 
 def test_slots_replaced_by_compose_lose_nothing(stack, admin):
     known = len(error_lines(stack))
-    loads = post_notes(stack, admin, "--count", "25000", "--rate", "500")
-    for slot in ("app-blue", "app-green") * 2:
+    loads = post_notes(stack, admin, "--count", str(12_500 * ROUNDS), "--rate", "500")
+    for slot in ("app-blue", "app-green") * ROUNDS:
         replace(stack, slot)
-    reports = [load.report() for load in loads]
-    assert sum(report["ok"] for report in reports) == 50_000
+    assert any(load.process.poll() is None for load in loads), "the load ended before the replacing"
+    reports = [load.report(timeout=900) for load in loads]
+    assert sum(report["ok"] for report in reports) == 25_000 * ROUNDS
     check_ledgers(stack, loads, reports)
     assert error_lines(stack)[known:] == []
 
@@ -123,15 +126,14 @@ def test_a_slot_that_is_killed_costs_no_more_than_it_held(stack, admin):
     time.sleep(4)
     run("kill", "-KILL", stack.pid("app-blue"))
     began = time.monotonic()
-    answers = lambda: stack.exec("nginx", "sh", "-c", f"test -S {SOCKETS}/blue.sock && ls -i {SOCKETS}/blue.sock", check=False)
-    until(lambda: stack.pid("app-blue") and "ready" in health(stack, "app-blue"), 5, "blue answers again")
-    assert time.monotonic() - began < 5 and answers()
-    failed = sum(load.report()["failed_total"] for load in loads)
-    # Connections that nginx kept to it: at most 32 a worker, and each held one request.
-    assert failed <= 24 + 32, failed
+    until(lambda: stack.pid("app-blue") and "is ready" in health(stack, "app-blue"), 5, "blue answers again")
+    assert time.monotonic() - began < 5
+    reports = [load.report() for load in loads]
+    # All requests that can be under way at once, on both slots: 24 connections, and 4 times 8 streams.
+    assert sum(report["failed_total"] for report in reports) <= 24 + 32, reports
     for load in loads:
         compared = load.compare(stack.sql("SELECT title FROM notes"))
-        assert "missing 0" in compared.stdout or compared.returncode == 0, compared.stdout
+        assert compared.returncode == 0, compared.stdout
 
 
 def health(stack, slot):
@@ -139,12 +141,27 @@ def health(stack, slot):
 
 
 def test_a_second_process_on_a_live_slot_does_no_harm(stack, admin):
-    loads = post_notes(stack, admin, "--rate", "300", "--count", "2400")
+    loads = post_notes(stack, admin, "--rate", "300", "--count", "4500")
     for _ in range(2):
         said = stack.exec("app-blue", "roadstead", "serve", check=False)
         assert "another process serves slot blue already" in said
+    # TERM to the one that serves, with another just starting; the engine brings it back.
+    second = subprocess.Popen(
+        ["docker", "exec", stack.container("app-blue"), "/roadstead", "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    run("kill", "-TERM", stack.pid("app-blue"))
+    second.wait(60)
+    until(lambda: stack.pid("app-blue") and "is ready" in health(stack, "app-blue"), 30, "blue is back")
     reports = [load.report() for load in loads]
     check_ledgers(stack, loads, reports)
+
+
+def test_the_development_server_takes_one_sign_in_after_the_other(stack):
+    said = stack.script("contrast.sh").stdout
+    factors = {row: float(re.search(rf"^{row} .* ([\d.]+) x$", said, re.MULTILINE).group(1)) for row in ("development server", "production stack")}
+    # Six at once, on two cores or more: the mechanism, not the machine's speed.
+    assert factors["development server"] > factors["production stack"], said
+    assert factors["development server"] > 4, said
 
 
 # ---- hardened
@@ -172,7 +189,7 @@ def test_only_nginx_is_reached_from_outside(stack):
     ports = {binding["HostPort"] for bindings in published["nginx"].values() for binding in bindings}
     assert ports == {str(stack.http), str(stack.https)}
     listening = run("ss", "--listening", "--tcp", "--numeric", "--no-header").stdout
-    assert f":{stack.https} " in listening and ":5432 " not in re.sub(r"127\.0\.0\.\S+:5432 ", "", listening)
+    assert f":{stack.https} " in listening and f":{stack.http} " in listening
     networks = {service: set(stack.inspect(service)["NetworkSettings"]["Networks"]) for service in SERVICES}
     database = f"{stack.project}_database"
     assert networks["app-blue"] == networks["postgres"] == {database} and database not in networks["nginx"]

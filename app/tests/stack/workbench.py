@@ -37,7 +37,7 @@ echo "$*" >>calls
 image() { case $1 in postgres | nginx) echo "sha256:$1-$(cat version)" ;; *) echo "sha256:app-$(cat version)" ;; esac }
 put() { # service, state, health, exit code
   sed -i "/^$1 /d" containers
-  echo "$1 $1 $2 $3 $4 $(image "$1") hash 0 $TREE" >>containers
+  echo "$1 $1 $2 $3 $4 $(image "$1") hash 0 $(cat ended 2>/dev/null || date -u +%FT%TZ) $TREE" >>containers
 }
 run() {
   case $1 in
