@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Request, expect
 
 import calm
 import steps
@@ -62,7 +62,7 @@ def stack(request) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def browser(stack, tmp_path_factory):
+def browser(stack, playwright, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     store = home / ".pki" / "nssdb"
     store.mkdir(parents=True)
@@ -78,14 +78,13 @@ def browser(stack, tmp_path_factory):
     program.chmod(0o755)
 
     expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=program,
-            env={**os.environ, "HOME": str(home)},
-            chromium_sandbox=os.geteuid() != 0,  # it refuses to work for root
-        )
-        yield chromium
-        chromium.close()
+    chromium = playwright.chromium.launch(
+        executable_path=program,
+        env={**os.environ, "HOME": str(home)},
+        chromium_sandbox=os.geteuid() != 0,  # it refuses to work for root
+    )
+    yield chromium
+    chromium.close()
 
 
 class Watch:

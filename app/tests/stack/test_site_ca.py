@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Error
 
 ROOT = Path(__file__).resolve().parents[3]
 VOLUMES = ("init", "postgres", "owner", "app", "nginx")
@@ -84,9 +84,9 @@ def sites(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browsers(sites, tmp_path_factory):
+def browsers(sites, playwright, tmp_path_factory):
     """Two: one that trusts the CAs, one that trusts their unconstrained twins."""
-    with sync_playwright() as playwright, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         browsers = {}
         for trusted in ("ca", "twin"):
             home = tmp_path_factory.mktemp("home")
