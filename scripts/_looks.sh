@@ -24,7 +24,7 @@ look_names() {
   known=" ROADSTEAD_ADMIN_EMAIL $(grep -oE '[{]ROADSTEAD_[A-Z0-9_]+' docker-compose.yml | cut -c 2- | sort -u | tr '\n' ' ')"
   for name in $({
     compgen -e ROADSTEAD_ || true
-    [ ! -r "$ROOT/.env" ] || sed -nE 's/^[[:space:]]*(export[[:space:]]+)?(ROADSTEAD_[A-Za-z0-9_]*)[[:space:]]*=.*/\2/p' "$ROOT/.env"
+    ! env_file_counts || sed -nE 's/^[[:space:]]*(export[[:space:]]+)?(ROADSTEAD_[A-Za-z0-9_]*)[[:space:]]*=.*/\2/p' "$ROOT/.env"
   } | sort -u); do
     case $known in
       *" $name "*) ;;

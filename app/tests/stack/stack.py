@@ -33,6 +33,7 @@ class Stack:
         own = {key: value for key, value in os.environ.items() if not key.startswith(("ROADSTEAD_", "COMPOSE_"))}
         self.environment = own | {
             "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_DISABLE_ENV_FILE": "1",
             "ROADSTEAD_HTTP_PORT": str(self.http),
             "ROADSTEAD_HTTPS_PORT": str(self.https),
             # The tests come from one address, and sign in more often than a person.

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -44,6 +45,8 @@ def test_the_tour(copy):
 
 def test_the_development_server(copy):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROADSTEAD_")}
+    with socket.socket() as taken:
+        assert taken.connect_ex(("127.0.0.1", 8000)) != 0, "port 8000 is taken: is a development server up?"
     environment["CARGO_TARGET_DIR"] = str(ROOT / "target")
     dev = subprocess.Popen(
         DEV.split(), cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
