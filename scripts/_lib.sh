@@ -63,7 +63,7 @@ setting() {
     value=${!1}
   elif env_file_counts; then
     value=$(sed -n "s/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}$1[[:space:]]*=[[:space:]]*//p" "$ROOT/.env" |
-      tail -n 1 | sed "s/[[:space:]]*\$//; s/^\"\(.*\)\"\$/\1/; t; s/^'\(.*\)'\$/\1/; t; s/[[:space:]]\{1,\}#.*//")
+      tail -n 1 | sed -e 's/[[:space:]]*$//' -e 's/^"\(.*\)"$/\1/' -e t -e "s/^'\(.*\)'\$/\1/" -e t -e 's/[[:space:]]\{1,\}#.*//')
   fi
   printf '%s\n' "${value:-$2}"
 }

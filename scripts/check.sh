@@ -6,7 +6,7 @@
 # Under two minutes when warm. Without Docker it leaves nginx out, and says so.
 #
 # Exit: 0 all passed; 1 some failed; 64 wrong usage; 69 something it needs is not there; 70 that could not be
-#       brought; 77 no right to bring it; 130 interrupted
+#       brought; 77 no right to bring it; 130 or 143 interrupted
 # Everything that it says: target/log/check.log
 
 set -euo pipefail

@@ -8,7 +8,7 @@
 # ends and disables them afterwards. Both run the same code; the development server's is a development build, in which
 # Argon2 is optimised as in a release.
 #
-# Exit: 0 done, 64 wrong usage, 69 something it needs is not there, 70 a step failed, 130 interrupted
+# Exit: 0 done, 64 wrong usage, 69 something it needs is not there, 70 a step failed, 130 or 143 interrupted
 # Everything that its steps say: target/log/contrast.log
 
 set -euo pipefail
@@ -40,7 +40,9 @@ prepare() {
 
 start_dev() {
   : >"$FOLDER/dev"
-  "$ROOT/target/debug/roadstead" dev --listen 127.0.0.1:0 >"$FOLDER/dev" 2>&1 &
+  # The stack's settings are not for it.
+  # shellcheck disable=SC2046
+  env $(compgen -e | sed -n 's/^ROADSTEAD_/-u &/p') "$ROOT/target/debug/roadstead" dev --listen 127.0.0.1:0 >"$FOLDER/dev" 2>&1 &
   DEV=$!
   until grep -q Ctrl-C "$FOLDER/dev"; do
     kill -0 "$DEV" 2>/dev/null || die "$EX_FAILED" "the development server does not start: $(tail -n 3 "$FOLDER/dev")" \

@@ -12,7 +12,7 @@
 # Variables: CA_BUNDLE, where TLS is inspected (by default what SSL_CERT_FILE says)
 #
 # Exit: 0 all passed; 1 some failed, or nothing ran; 64 wrong usage; 69 something it needs is not there;
-#       70 that could not be brought; 77 no right to bring it; 130 interrupted
+#       70 that could not be brought; 77 no right to bring it; 130 or 143 interrupted
 # Everything that the suites say: target/log/test.log
 
 set -euo pipefail

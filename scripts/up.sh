@@ -16,7 +16,7 @@
 #   DOCKER_HOST                            an engine elsewhere, for instance ssh://user@server
 #
 # Exit: 0 it is up, 64 wrong usage, 69 something it needs is not there, 70 a step failed, 75 another run is at work,
-#       77 no right to do it, 78 a wrong setting, 130 interrupted
+#       77 no right to do it, 78 a wrong setting, 130 or 143 interrupted
 # Everything that the steps say: target/log/up-PROJECT.log
 
 set -euo pipefail

@@ -12,6 +12,18 @@ const FILE: &str = "ROADSTEAD_CONFIG";
 const SECRETS: [&str; 4] =
     ["DATABASE__PASSWORD", "AUTH__MASTER_KEY", "AUTH__REFRESH_KEY", "AUTH__PEPPER"];
 
+/// Settings of the stack that others read: nginx, Compose and `up.sh`. Whoever exports them may still
+/// run `roadstead dev`.
+const OF_OTHERS: [&str; 7] = [
+    "ADMIN_EMAIL",
+    "APP_MEMORY",
+    "POSTGRES_MEMORY",
+    "RATE_SIGN_IN",
+    "BURST_SIGN_IN",
+    "RATE_REFRESH",
+    "BURST_REFRESH",
+];
+
 /// Why the program does not start: which setting, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {problem}")]
@@ -234,7 +246,10 @@ impl Settings {
     /// The same from given variables.
     pub fn read(mut variables: HashMap<String, String>) -> Result<Self, ConfigError> {
         // Compose passes an unset variable as an empty one.
-        variables.retain(|_, value| !value.is_empty());
+        variables.retain(|name, value| {
+            !value.is_empty()
+                && !OF_OTHERS.iter().any(|other| name.strip_prefix(PREFIX) == Some(other))
+        });
         let file = variables.remove(FILE);
         read_secret_files(&mut variables)?;
 
@@ -381,6 +396,7 @@ mod tests {
             ("ROADSTEAD_DATABASE__PASSWORD", "007"),
             ("ROADSTEAD_HTTPS_PORT", "8443"),
             ("ROADSTEAD_WORKERS", ""),
+            ("ROADSTEAD_RATE_SIGN_IN", "10r/m"),
             ("ROADSTEAD_SLOT", "green"),
         ])
         .expect("valid");

@@ -6,11 +6,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import urllib.request
 from pathlib import Path
 
 import pytest
 from docker import ROOT, run
-from stack import Stack
+from stack import Stack, until
 
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 TESTS = "scripts/test.sh\n"
@@ -43,6 +44,15 @@ def test_the_tour(copy):
     assert '"code":"insufficient_scope"' in said and '"kty":"OKP"' in said
 
 
+def change():
+    """What open pages learn of: the server's instance, and how often its pages changed. Empty while it starts."""
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:8000/dev/reload", timeout=20) as events:
+            return events.readline().decode().strip().removeprefix("data: ")
+    except OSError:
+        return ""
+
+
 def test_the_development_server(copy):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROADSTEAD_")}
     with socket.socket() as taken:
@@ -59,6 +69,13 @@ def test_the_development_server(copy):
             banner += line
         page = run("curl", "--silent", "--fail", "--retry", "20", "--retry-connrefused", "http://127.0.0.1:8000/")
         assert "<html" in page.stdout
+
+        first = change()
+        (copy / "static/css/site.css").open("a").write("\n")
+        until(lambda: change() not in ("", first), 10, "a changed page reloads")
+        (copy / "app/src/lib.rs").open("a").write("// changed\n")
+        instance = first.split("-")[0]
+        until(lambda: change().split("-")[0] not in ("", instance), 120, "a changed source is built and started")
     finally:
         dev.send_signal(2)
         dev.wait(30)
