@@ -4,7 +4,7 @@ use std::{fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use roadstead::{
-    commands::{healthcheck, init, migrate, publish, user},
+    commands::{healthcheck, init, migrate, publish, text, user},
     config::Settings,
     server, telemetry,
 };
@@ -94,10 +94,6 @@ fn main() -> ExitCode {
 
 fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?.block_on(work)
-}
-
-fn text(error: impl Display) -> String {
-    error.to_string()
 }
 
 fn fail(code: u8, error: impl Display) -> ExitCode {

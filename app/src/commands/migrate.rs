@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::text;
 use crate::{
     auth::{keys::NewKey, secret::Key},
     config::Settings,
@@ -13,11 +14,11 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn run(settings: &Settings) -> Result<(), String> {
-    let db = Db::connect(&settings.database).map_err(|error| error.to_string())?;
-    let session = wait_for(&db, PATIENCE).await.map_err(|error| error.to_string())?;
+    let db = Db::connect(&settings.database).map_err(text)?;
+    let session = wait_for(&db, PATIENCE).await.map_err(text)?;
     let applied = migrate::run(&session, migrate::STEPS, &migrate::Patience::default())
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(text)?;
     match applied {
         0 => tracing::info!("the schema is up to date (version {})", migrate::REQUIRED),
         n => {
@@ -25,10 +26,9 @@ pub async fn run(settings: &Settings) -> Result<(), String> {
         }
     }
     let master = settings.auth.master_key.as_ref();
-    let master = Key::from_setting("ROADSTEAD_AUTH__MASTER_KEY", master)
-        .map_err(|error| error.to_string())?;
+    let master = Key::from_setting("ROADSTEAD_AUTH__MASTER_KEY", master).map_err(text)?;
     let made = keys::insert_first(&db, &NewKey::generate(&master)).await;
-    if made.map_err(|error| error.to_string())? {
+    if made.map_err(text)? {
         tracing::info!("the first signing key is made");
     }
     drop(session);

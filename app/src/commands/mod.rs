@@ -5,3 +5,8 @@ pub mod init;
 pub mod migrate;
 pub mod publish;
 pub mod user;
+
+/// An error for people, as commands return it.
+pub fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

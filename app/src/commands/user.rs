@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use clap::Subcommand;
 
+use super::text;
 use crate::{
     auth::{
         password::{self, Passwords},
@@ -136,8 +137,4 @@ fn password_from_stdin() -> Result<String, String> {
         .read_to_string(&mut password)
         .map_err(|error| format!("cannot read the password: {error}"))?;
     Ok(password.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

@@ -25,7 +25,7 @@ def wait_until(holds, seconds, what):
     deadline = time.monotonic() + seconds
     while not (value := holds()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.05)
     return value
 
 

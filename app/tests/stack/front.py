@@ -9,13 +9,12 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import httpx
+from docker import ROOT, wait_until
 from standin import Slot
 
-ROOT = Path(__file__).parents[3]
 APP, NGINX = 10001, 10002
 # As in docker-compose.yml.
 FLAGS = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
@@ -28,14 +27,6 @@ def docker(*arguments, check=True, **options):
     done = subprocess.run(["docker", *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
     assert not check or done.returncode == 0, f"docker {arguments}: {done.stderr or done.stdout}"
     return done
-
-
-def wait_until(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return value
 
 
 def published_port(container, port):

@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -188,11 +187,3 @@ def descendants(pid):
         found.append(one)
         queue += children.get(one, [])
     return found
-
-
-def until(holds, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not (value := holds()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-    return value

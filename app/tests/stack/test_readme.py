@@ -10,8 +10,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from docker import ROOT, run
-from stack import Stack, until
+from docker import ROOT, run, wait_until
+from stack import Stack
 
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 TESTS = "scripts/test.sh\n"
@@ -72,10 +72,10 @@ def test_the_development_server(copy):
 
         first = change()
         (copy / "static/css/site.css").open("a").write("\n")
-        until(lambda: change() not in ("", first), 10, "a changed page reloads")
+        wait_until(lambda: change() not in ("", first), 10, "a changed page reloads")
         (copy / "app/src/lib.rs").open("a").write("// changed\n")
         instance = first.split("-")[0]
-        until(lambda: change().split("-")[0] not in ("", instance), 120, "a changed source is built and started")
+        wait_until(lambda: change().split("-")[0] not in ("", instance), 120, "a changed source is built and started")
     finally:
         dev.send_signal(2)
         dev.wait(30)

@@ -7,8 +7,8 @@ import subprocess
 import time
 
 import pytest
-from docker import ROOT, run
-from stack import Load, memory, until
+from docker import ROOT, run, wait_until
+from stack import Load, memory
 
 SERVICES = ("postgres", "app-blue", "app-green", "nginx")
 ONE_SHOTS = ("init", "migrate", "publish")
@@ -50,7 +50,7 @@ def error_lines(stack):
 
 def replace(stack, slot):
     stack.compose("up", "--detach", "--no-deps", "--no-build", "--force-recreate", slot)
-    until(lambda: stack.inspect(slot)["State"]["Health"]["Status"] == "healthy", 60, f"{slot} is healthy")
+    wait_until(lambda: stack.inspect(slot)["State"]["Health"]["Status"] == "healthy", 60, f"{slot} is healthy")
 
 
 # ---- one command
@@ -128,7 +128,7 @@ def test_a_slot_that_is_killed_costs_no_more_than_it_held(stack, admin):
     time.sleep(4)
     run("kill", "-KILL", stack.pid("app-blue"))
     began = time.monotonic()
-    until(lambda: stack.pid("app-blue") and "is ready" in health(stack, "app-blue"), 5, "blue answers again")
+    wait_until(lambda: stack.pid("app-blue") and "is ready" in health(stack, "app-blue"), 5, "blue answers again")
     assert time.monotonic() - began < 5
     reports = [load.report() for load in loads]
     # All requests that can be under way at once, on both slots: 24 connections, and 4 times 8 streams.
@@ -160,7 +160,7 @@ def test_a_second_process_on_a_live_slot_does_no_harm(stack, admin):
     )
     run("kill", "-TERM", stack.pid("app-blue"))
     second.wait(60)
-    until(lambda: stack.pid("app-blue") and "is ready" in health(stack, "app-blue"), 30, "blue is back")
+    wait_until(lambda: stack.pid("app-blue") and "is ready" in health(stack, "app-blue"), 30, "blue is back")
     reports = [load.report() for load in loads]
     check_ledgers(stack, loads, reports)
 
@@ -241,7 +241,7 @@ def test_without_its_database_the_site_says_so_and_recovers(stack, admin):
     assert (status, json.loads(body)["code"], headers["Retry-After"]) == (503, "unavailable", "1")
     assert stack.request("GET", "/")[0] == 200, "pages do not need it"
     stack.compose("start", "postgres")
-    until(lambda: stack.request("GET", "/api/v1/notes", token=token)[0] == 200, 20, "the app has its database back")
+    wait_until(lambda: stack.request("GET", "/api/v1/notes", token=token)[0] == 200, 20, "the app has its database back")
 
 
 def test_down_keeps_the_data_and_up_brings_it_back(stack, admin):
@@ -250,7 +250,7 @@ def test_down_keeps_the_data_and_up_brings_it_back(stack, admin):
     assert not stack.container("nginx")
     # A bare Compose is as good.
     stack.compose("up", "--detach", timeout=300)
-    until(lambda: answers(stack), 60, "the site answers")
+    wait_until(lambda: answers(stack), 60, "the site answers")
     assert stack.sql("SELECT count(*) FROM notes") == notes
     assert stack.token(admin)
 
@@ -258,7 +258,7 @@ def test_down_keeps_the_data_and_up_brings_it_back(stack, admin):
 # Last: after a start without load.
 def test_the_stack_is_modest_when_idle(stack):
     for slot in ("app-blue", "app-green"):
-        until(lambda: stack.request("GET", "/health/live")[0] == 200, 10, "it answers")
+        wait_until(lambda: stack.request("GET", "/health/live")[0] == 200, 10, "it answers")
     ready = max(
         subprocess.run(
             ["docker", "inspect", "--format", "{{.State.StartedAt}}", stack.container(slot)], capture_output=True, text=True

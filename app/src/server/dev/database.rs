@@ -6,7 +6,7 @@ use crate::{
         password::Passwords,
         secret::{Key, encode, random},
     },
-    commands::migrate,
+    commands::{migrate, text},
     config::{Database, Secret, Settings},
     db::{Db, throwaway::Throwaway, users},
 };
@@ -83,8 +83,4 @@ async fn fill(settings: &Settings, password: &str) -> Result<(), String> {
         None => users::insert(&client, EMAIL, &hash, true).await.map(|_| ()),
     }
     .map_err(text)
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
