@@ -1,4 +1,4 @@
-//! Faults on demand, for drills and measurements: only where `ROADSTEAD_SERVER__DRILL` is on.
+//! Faults and plain answers on demand, for drills and measurements: only where `ROADSTEAD_SERVER__DRILL` is on.
 
 use std::time::Duration;
 
@@ -7,8 +7,12 @@ use actix_web::{
     web::{Json, Query},
 };
 use serde::Deserialize;
+use serde_json::json;
 
-use crate::{auth::access::Public, error::ApiError};
+use crate::{
+    auth::access::{CurrentUser, Public},
+    error::ApiError,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +24,11 @@ pub struct Length {
 #[serde(deny_unknown_fields)]
 pub struct Panic {
     message: String,
+}
+
+/// `GET /api/v1/drill/whoami`: what the token alone tells, without a query.
+pub async fn whoami(user: CurrentUser) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::Ok().json(json!({"id": user.id, "scope": user.scope})))
 }
 
 /// `GET /api/v1/drill/sleep?ms=`: waits, as for a slow neighbour.

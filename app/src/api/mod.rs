@@ -47,6 +47,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
     ];
     if settings.server.drill {
         routes.extend([
+            route(Method::GET,    "/api/v1/drill/whoami",          drill::whoami),
             route(Method::GET,    "/api/v1/drill/sleep",           drill::sleep),
             route(Method::GET,    "/api/v1/drill/block",           drill::block),
             route(Method::POST,   "/api/v1/drill/panic",           drill::panic),

@@ -89,6 +89,17 @@ fn a_scheme_has_no_case_and_one_space_behind_it() {
 }
 
 #[test]
+fn a_token_tells_who_somebody_is_without_a_query() {
+    let app = TestApp::spawn();
+    let user = app.user("ada");
+    app.change("DROP TABLE users CASCADE");
+    assert_eq!(user.get("/api/v1/me").status, 500);
+    let reply = user.get("/api/v1/drill/whoami");
+    assert_eq!((reply.status, &reply.json()["scope"]), (200, &json!("account notes")));
+    assert_eq!(app.anon().get("/api/v1/drill/whoami").status, 401);
+}
+
+#[test]
 fn one_bit_changed_in_a_token_is_401() {
     let app = TestApp::spawn();
     let user = app.user("ada");
