@@ -1,0 +1,139 @@
+"""A Compose project as these measurements need it: containers by service, frozen between their turns."""
+
+import json
+import os
+import subprocess
+import time
+
+from . import ROOT, Trouble
+
+
+def run(*command, check=True, **options):
+    """Its stdout. What fails is told with the end of what it said."""
+    done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
+    if check and done.returncode:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+        raise Trouble(f"{' '.join(str(part) for part in command[:6])} … failed ({done.returncode}):\n{said}")
+    return done.stdout
+
+
+def wait_until(is_so, seconds, what):
+    until = time.monotonic() + seconds
+    while not (found := is_so()):
+        if time.monotonic() > until:
+            raise Trouble(f"after {seconds} s still not so: {what}")
+        time.sleep(0.05)
+    return found
+
+
+class Project:
+    def __init__(self, name, *files, **settings):
+        self.name = name
+        self.files = [part for file in ("docker-compose.yml", *files) for part in ("--file", ROOT / file)]
+        # A person's settings for their own stack are none of this one's.
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("ROADSTEAD_", "COMPOSE_"))}
+        self.environment = kept | settings | {"COMPOSE_PROJECT_NAME": name, "COMPOSE_DISABLE_ENV_FILE": "1"}
+        self._inspected = {}
+
+    def compose(self, *arguments, **options):
+        return run("docker", "compose", *self.files, "--profile", "*", *arguments, env=self.environment, cwd=ROOT, **options)
+
+    def up(self, *services):
+        """Compose's own `--wait` takes a one-shot that has ended well for a failure."""
+        self.compose("up", "--detach", "--no-build", "--quiet-pull", *services)
+        self.forget()
+        for service in services:
+            wait_until(lambda service=service: self.is_well(service), 90, f"{service} is well")
+
+    def down(self):
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "2", check=False)
+
+    def exec(self, service, *command):
+        return self.compose("exec", "-T", service, *command)
+
+    def replace(self, service):
+        """A new container in the old one's place, as with a new image; see replace() in scripts/_stack.sh."""
+        self.compose("create", "--no-build", "--force-recreate", service)
+        self.forget()
+        run("docker", "start", self.container(service))
+        wait_until(lambda: self.is_well(service), 90, f"{service} is well")
+
+    # ---- containers
+
+    def forget(self):
+        self._inspected.clear()
+
+    def inspect(self, service, anew=False):
+        if anew or service not in self._inspected:
+            ids = run(
+                "docker", "ps", "--all", "--quiet", "--no-trunc",
+                "--filter", f"label=com.docker.compose.project={self.name}",
+                "--filter", f"label=com.docker.compose.service={service}",
+            ).split()  # fmt: skip
+            if not ids:
+                raise Trouble(f"there is no container of {service}")
+            self._inspected[service] = json.loads(run("docker", "inspect", ids[0]))[0]
+        return self._inspected[service]
+
+    def container(self, service):
+        return self.inspect(service)["Id"]
+
+    def is_well(self, service):
+        state = self.inspect(service, anew=True)["State"]
+        if state["Status"] in ("exited", "dead"):
+            if state["ExitCode"] == 0:
+                return True
+            logs = run("docker", "logs", "--tail", "8", self.container(service), check=False)
+            raise Trouble(f"{service} ended with {state['ExitCode']}: {logs}")
+        return state["Running"] and state.get("Health", {}).get("Status", "healthy") == "healthy"
+
+    def address(self, service, network):
+        """On a network of the project: reached without a published port, and so without the engine's proxy."""
+        networks = self.inspect(service, anew=True)["NetworkSettings"]["Networks"]
+        return networks[f"{self.name}_{network}"]["IPAddress"]
+
+    def each(self, verb, services):
+        """pause or unpause: those for which it says something new."""
+        wanted = [
+            self.container(service)
+            for service in services
+            if self.inspect(service, anew=True)["State"]["Status"] == ("running" if verb == "pause" else "paused")
+        ]
+        if wanted:
+            run("docker", verb, *wanted)
+
+    def processes(self, service):
+        """Of its container, as the machine numbers them: (pid, parent, command line)."""
+        lines = run("docker", "top", self.container(service), "-o", "pid,ppid,args").splitlines()[1:]
+        return [(int(pid), int(parent), words) for pid, parent, words in (line.split(None, 2) for line in lines)]
+
+
+# ---- processes, which mostly belong to others than whoever runs this
+
+HELPER = ("docker", "run", "--rm", "--network", "none", "--pid", "host", "--user", "0")
+
+
+def kill(pid, image):
+    try:
+        os.kill(pid, 9)
+    except PermissionError:
+        run(*HELPER, "--entrypoint", "sh", image, "-c", f"kill -9 {pid}")
+
+
+def pss_mib(pids, image):
+    """Proportional set size: shared pages count once in a sum over processes (proc(5), smaps_rollup)."""
+    script = "; ".join(f"cat /proc/{pid}/smaps_rollup" for pid in pids)
+    said = run(*HELPER, "--cap-add", "SYS_PTRACE", "--entrypoint", "sh", image, "-c", f"{script}; true")
+    return sum(int(line.split()[1]) for line in said.splitlines() if line.startswith("Pss:")) / 1024
+
+
+def family(pid):
+    """A process of this machine and all that it started."""
+    children = {}
+    for line in run("ps", "-eo", "pid=,ppid=").splitlines():
+        child, parent = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
