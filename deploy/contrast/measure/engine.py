@@ -10,7 +10,10 @@ from . import ROOT, Trouble
 
 def run(*command, check=True, **options):
     """Its stdout. What fails is told with the end of what it said."""
-    done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
+    # In a group of its own: Ctrl-C on a terminal is ours, and what clears up afterwards is not interrupted by a second one.
+    done = subprocess.run(
+        [str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, process_group=0, **options
+    )
     if check and done.returncode:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
         raise Trouble(f"{' '.join(str(part) for part in command[:6])} … failed ({done.returncode}):\n{said}")

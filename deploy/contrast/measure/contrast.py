@@ -1,0 +1,221 @@
+"""The run: every system in every round, in another order each time, one at a time."""
+
+import os
+import platform
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from . import ROOT, Trouble, engine
+from .client import BROKEN
+from .load import Fault, Load
+from .measures import Closed, Event, Expired, Headers, Kill, Memory, Open, SignIn, Slow, Start, Storm, Tls, Tokens
+from .rounds import Table
+from .systems import ALL, Stack
+
+ROUNDS = 5
+COMPOSE = "deploy/contrast/compose.yml"
+
+QUICK = [
+    *(Closed(endpoint, 64, 0.6) for endpoint in ("constant", "whoami", "me", "static")),
+    Open("me", 200, 1.0),
+    SignIn(8, 0.6),
+    Slow(16, 1.0),
+    Storm(8, 1.0),
+]
+QUICK_ONCE = [Start(), Memory(), Kill(2.0), Event("restart", 5)]
+FULL = [
+    *(Closed(endpoint, 64, 2.0) for endpoint in ("constant", "whoami", "static")),
+    *(Closed("me", connections, 2.0) for connections in (1, 16, 64, 256)),
+    *(Open(endpoint, 200, 5.0) for endpoint in ("constant", "whoami", "me")),
+    SignIn(8, 2.0),
+    Slow(16, 2.0),
+    Slow(64, 2.0),
+    Storm(8, 3.0),
+    Start(),
+    Memory(),
+    Kill(3.0),
+    Event("restart", 5),
+    Event("replace", 8),
+]
+LOOKED_AT_ONCE = [Headers(), Tls(), Tokens()]
+
+
+class Progress:
+    """One line, written anew on a terminal; else a line for each turn."""
+
+    def __init__(self, seconds):
+        self.began, self.planned, self.done = time.monotonic(), seconds, 0.0
+
+    def tell(self, words, new_turn=False):
+        left = self.left()
+        words = f"{words}; about {left // 60:.0f} min {left % 60:.0f} s left"
+        if sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r\033[K{words[:width]}", end="", flush=True)
+        elif new_turn:
+            print(words, flush=True)
+
+    def left(self):
+        """As planned, corrected by how the planned and the real time compare so far."""
+        spent = time.monotonic() - self.began
+        pace = spent / self.done if self.done > 10 else 1.0
+        return max(0.0, (self.planned - self.done) * pace)
+
+    def end(self):
+        if sys.stdout.isatty():
+            print("\r\033[K", end="")
+
+
+class Run:
+    def __init__(self, options):
+        self.options = options
+        self.folder = Path(tempfile.mkdtemp(prefix="roadstead-contrast-"))
+        password = secrets.token_urlsafe(18)
+        self.project = engine.Project(options.project, COMPOSE, CONTRAST_PASSWORD=password)
+        wanted = options.only or [kind.id for kind in ALL if options.full or not kind.full_only]
+        self.systems = [kind(self.project, self.folder, password) for kind in ALL if kind.id in wanted]
+        self.table = Table()
+        self.broken = {}
+        each, once = (FULL, []) if options.full else (QUICK, QUICK_ONCE)
+        self.rounds = [each] * (ROUNDS - 1) + [each + once]
+
+    # ---- the whole
+
+    def all(self):
+        began = time.monotonic()
+        planned = len(self.systems) * (8 + sum(measure.seconds + 0.3 for measures in self.rounds for measure in measures))
+        self.progress = Progress(planned)
+        try:
+            self.project.down()
+            self.start()
+            for number, measures in enumerate(self.rounds):
+                # Another one is first each time, so that none always comes after the same neighbour.
+                shift = number % len(self.systems)
+                for system in self.systems[shift:] + self.systems[:shift]:
+                    self.turn(number, system, measures)
+            for system in self.systems:
+                self.turn(ROUNDS, system, [Expired()])
+            versions = self.versions()
+        finally:
+            self.progress.end()
+            self.clear_up()
+        rows = self.table.rows() + self.table.ratios(Stack.id)
+        return rows, self.conditions(versions, time.monotonic() - began)
+
+    def start(self):
+        for system in self.systems:
+            self.progress.tell(f"{system.name}: starts", new_turn=True)
+            system.start()
+            system.first_token, system.first_token_at = system.token(), time.monotonic()
+            system.renew()
+            for measure in LOOKED_AT_ONCE:
+                self.take(0, system, measure)
+            system.freeze()
+            self.progress.done += 8
+
+    def turn(self, number, system, measures):
+        """One system runs, all others are frozen."""
+        name = f"round {number + 1} of {ROUNDS}, {system.name}" if number < ROUNDS else f"at the end, {system.name}"
+        self.progress.tell(name, new_turn=True)
+        if system.id not in self.broken:
+            try:
+                system.thaw()
+            except (Trouble, Fault, *BROKEN) as error:
+                self.broken[system.id] = f"it does not answer any more: {error}"
+        for measure in measures:
+            self.progress.tell(f"{name}: {next(iter(measure.values))}")
+            self.take(number, system, measure)
+            self.progress.done += measure.seconds + 0.3
+        if system.id not in self.broken:
+            system.freeze()
+
+    def take(self, number, system, measure):
+        if not measure.applies(system):
+            return
+        fault = self.broken.get(system.id)
+        try:
+            if not fault:
+                for name, value in measure.take(system).items():
+                    self.table.add(number, system.id, name, value, measure.values[name], measure.connections)
+        except Fault as error:
+            fault = str(error)
+        except BROKEN as error:
+            fault = f"no answer: {error}"
+        if fault:
+            for name, unit in measure.values.items():
+                self.table.fault(system.id, name, measure.connections, unit, fault)
+
+    def clear_up(self):
+        # From here on, nothing ends it before everything is gone.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for load in list(Load.running):
+            load.kill()
+        for system in self.systems:
+            if hasattr(system, "stop"):
+                system.stop()
+        self.project.down()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- the conditions
+
+    def versions(self):
+        versions = {"Roadstead": engine.run("git", "-C", ROOT, "describe", "--always", "--dirty", check=False).strip() or "?"}
+        images = {"PostgreSQL": ("postgres", "postgres --version | cut -d ' ' -f 3"), "nginx": ("nginx", "nginx -v 2>&1 | cut -d / -f 2")}
+        for name, (image, command) in images.items():
+            versions[name] = in_image(f"{self.project.name}-{image}", command)
+        if any(system.services[0].startswith("peer") for system in self.systems if system.services):
+            for line in in_image(f"{self.project.name}-peer", PEER_VERSIONS).splitlines():
+                name, _, version = line.rpartition(" ")
+                versions[name] = version
+        return versions
+
+    def conditions(self, versions, seconds):
+        return {
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "mode": "full" if self.options.full else "quick",
+            "rounds": ROUNDS,
+            "cores": os.cpu_count(),
+            "cpu": cpu(),
+            "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30),
+            "kernel": platform.release(),
+            "load_client": f"app/tests/load ({self.options.programs.name} build), one thread",
+            "versions": versions,
+            "seconds": round(seconds),
+            "round_seconds": round(seconds / ROUNDS),
+            "notes": NOTES,
+            "systems": [{"id": system.id, "name": system.name, "note": system.note} for system in self.systems],
+        }
+
+
+NOTES = [
+    "Load client, health checks and database share the cores with what is measured, for every system alike.",
+    "Whoever is not measured is frozen (cgroup freezer, or SIGSTOP for Roadstead dev).",
+    "Each answer's status and body are checked; one wrong answer, and the number is replaced by what was wrong.",
+    "Systems without nginx speak HTTP without TLS, which is in their favour.",
+    "Django's database is reached by a unix socket without TLS, Roadstead's over TLS as in production.",
+    "Roadstead dev runs on the host and not in a container, and its start includes making a database.",
+    "When a process is killed or replaced, eight clients read and write; after a failure each waits 20 ms.",
+]
+
+
+# As Debian names and counts them.
+PEER_VERSIONS = """dpkg-query --show --showformat '${Package} ${Version}\\n' python3 python3-django python3-djangorestframework \\
+  python3-djangorestframework-simplejwt python3-psycopg gunicorn uwsgi-core nginx"""
+
+
+def in_image(image, command):
+    return engine.run("docker", "run", "--rm", "--network", "none", "--entrypoint", "sh", image, "-c", command).strip()
+
+
+def cpu():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
