@@ -1,0 +1,12 @@
+"""python3 -m measure.report FOLDER"""
+
+import json
+import sys
+from pathlib import Path
+
+from . import render
+
+if len(sys.argv) != 2:
+    sys.exit("Usage: python3 -m measure.report FOLDER")
+folder = Path(sys.argv[1])
+render(*(json.loads((folder / name).read_text()) for name in ("contrast.json", "conditions.json")), folder)
