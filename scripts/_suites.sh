@@ -73,19 +73,6 @@ make_venv() {
   cp app/tests/requirements.txt target/venv/requirements.txt
 }
 
-# The engine with Compose, buildx and the base image; as in up.sh.
-bring_engine() {
-  STARTED_ENGINE=
-  look_engine
-  refuse_what_we_cannot_bring
-  [ -z "$MISSING" ] || step "Install$MISSING" install_missing
-  if ! engine_answers; then
-    STARTED_ENGINE=yes
-    step "Start the engine" start_engine
-  fi
-  have_base || step "Get the base image, $BASE_IMAGE" bring_base
-}
-
 # ---- running and counting
 
 count() {

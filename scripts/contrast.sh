@@ -1,103 +1,102 @@
 #!/usr/bin/env bash
-# Contrasts the development server with the production stack: several sign-ins at once, each a password hash.
+# Contrasts production with development servers, and Roadstead with what others deploy: measured side by side, and shown.
 #
-# Usage: scripts/contrast.sh [SIGN-INS]
-#   SIGN-INS   how many at once, 2 to 7 (6): with those before, as many as nginx lets one address make in a burst
+# Usage: scripts/contrast.sh [--quick | --full] [--only SYSTEM]… [--readme]
+#        scripts/contrast.sh --compare FILE
+#   --quick          64 connections, four endpoints; under 6 minutes once the images are built (the default)
+#   --full           1 to 256 connections, every endpoint, Gunicorn and uWSGI also alone; under 45 minutes
+#   --only SYSTEM    this one alone, or several: django-single, django-threaded, gunicorn-nginx, uwsgi-nginx,
+#                    gunicorn, uwsgi, roadstead-dev, roadstead
+#   --readme         puts the chart and the table into README.md, too
+#   --compare FILE   of an earlier contrast.json: how many of its ratios the last report confirms; measures nothing
 #
-# Needs a stack that is up (scripts/up.sh) and Rust. It starts a development server, makes an account on the stack, and
-# ends and disables them afterwards. Both run the same code; the development server's is a development build, in which
-# Argon2 is optimised as in a release.
+# It builds what it measures, starts all of it apart from a stack that is up, and lets one system run at a time, in five
+# rounds, each in another order; the others are frozen. The report: deploy/contrast/report/contrast.html and .json.
+# What it started is gone afterwards, also after Ctrl-C. Keep the machine quiet meanwhile: what else runs is measured, too.
 #
-# Exit: 0 done, 64 wrong usage, 69 something it needs is not there, 70 a step failed, 130 or 143 interrupted
-# Everything that its steps say: target/log/contrast.log
+# Needs Rust; on Debian 12 and 13 it brings what is missing of Docker, as scripts/up.sh does.
+#
+# Variables: COMPOSE_PROJECT_NAME (roadstead): its own project is that with -contrast behind it
+#            CA_BUNDLE, where TLS is inspected: the certificates that the build shall trust
+#            CONTRAST_PROFILE (release): the Cargo profile of the load client and of Roadstead dev
+#
+# Exit: 0 done, 1 done, but a system answered wrongly (or --compare: below 95 %), 64 wrong usage, 69 something it needs
+#       is not there, 70 a step failed, 75 another run is at work, 130 or 143 interrupted
+# Everything that the build says: target/log/contrast.log
 
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 source "$here/_lib.sh"
 source "$here/_engine.sh"
 
-# One that was disabled stays so: each run has its own.
-EMAIL=contrast-$(date +%s)@example.org
-readonly EMAIL
-FOLDER='' DEV=''
+readonly SYSTEMS='django-single django-threaded gunicorn-nginx uwsgi-nginx gunicorn uwsgi roadstead-dev roadstead'
 
-roadstead() { docker compose exec -T app-blue roadstead "$@"; }
+measure() { PYTHONPATH=$ROOT/deploy/contrast PYTHONDONTWRITEBYTECODE=1 exec python3 -m measure "$@"; }
 
-clear_up() {
-  trap - EXIT
-  [ -z "$DEV" ] || kill -INT "$DEV" 2>/dev/null || true
-  [ -z "$DEV" ] || wait "$DEV" 2>/dev/null || true
-  roadstead user disable "$EMAIL" </dev/null >/dev/null 2>&1 || true
-  [ -z "$FOLDER" ] || rm -r "$FOLDER"
+build_programs() { cargo build --locked --profile "$1" --bin roadstead --example load; }
+
+# The services that say how an image is built, of those that are measured. PostgreSQL's also looks at processes for the others.
+build_images() {
+  BUILDKIT_PROGRESS=plain docker compose --file docker-compose.yml --file deploy/contrast/compose.yml --profile contrast build "$@"
 }
 
-build() { cargo build --locked --bin roadstead --example load; }
-
-prepare() {
-  docker compose exec -T nginx cat /secrets/nginx/site-ca.crt >"$FOLDER/ca" </dev/null
-  roadstead user create "$EMAIL" --password-stdin <<<"$PASSWORD"
-}
-
-start_dev() {
-  : >"$FOLDER/dev"
-  # The stack's settings are not for it.
-  # shellcheck disable=SC2046
-  env $(compgen -e | sed -n 's/^ROADSTEAD_/-u &/p') "$ROOT/target/debug/roadstead" dev --listen 127.0.0.1:0 >"$FOLDER/dev" 2>&1 &
-  DEV=$!
-  until grep -q Ctrl-C "$FOLDER/dev"; do
-    kill -0 "$DEV" 2>/dev/null || die "$EX_FAILED" "the development server does not start: $(tail -n 3 "$FOLDER/dev")" \
-      "try it by hand: cargo run -- dev"
-    sleep 0.1
+# images SYSTEM…
+images() {
+  local system app='' peer=''
+  for system in "$@"; do
+    case $system in
+      roadstead) app='init nginx' ;;
+      roadstead-dev) ;;
+      *) peer=peer-migrate ;;
+    esac
   done
-}
-
-# sign_in URL EMAIL PASSWORD COUNT AT-ONCE: the milliseconds that all of them took.
-sign_in() {
-  local report
-  report=$("$ROOT/target/debug/examples/load" --cacert "$FOLDER/ca" --count "$4" --connections "$5" --expect 200 \
-    --request "POST /api/v1/auth/token {\"email\":\"$2\",\"password\":\"$3\"}" --header 'Content-Type: application/json' \
-    "$1" 2>"$FOLDER/said") ||
-    die "$EX_FAILED" "not every sign-in at $1 succeeded: $(tail -n 4 "$FOLDER/said")" \
-      "if it says status_429: nginx lets one address sign in only so often; wait half a minute"
-  awk -F: '/"seconds"/ { printf "%d\n", $2 * 1000; exit }' <<<"$(tr ',' '\n' <<<"$report")"
-}
-
-# row WORDS URL EMAIL PASSWORD
-row() {
-  local one many
-  sign_in "$2" "$3" "$4" 1 1 >/dev/null
-  one=$(sign_in "$2" "$3" "$4" 2 1)
-  one=$((one / 2))
-  many=$(sign_in "$2" "$3" "$4" "$COUNT" "$COUNT")
-  printf '%-22s %7d ms %14d ms %9s\n' "$1" "$one" "$many" "$(awk "BEGIN { printf \"%.1f x\", $many / $one }")"
+  say postgres $app $peer
 }
 
 main() {
-  COUNT=6
-  case ${1:-} in
-    '') ;;
-    -h | --help) help && exit ;;
-    [2-7]) COUNT=$1 ;;
-    *) usage_error "not a number from 2 to 7: $1" ;;
-  esac
-  [ $# -le 1 ] || usage_error "unknown: $2"
+  local options=() only=() profile folder
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h | --help) help && exit ;;
+      --quick) ;;
+      --full | --readme) options+=("$1") ;;
+      --only)
+        [[ " $SYSTEMS " == *" ${2:-?} "* ]] || usage_error "--only takes one of: $SYSTEMS"
+        options+=("$1" "$2") only+=("$2")
+        shift
+        ;;
+      --compare)
+        [ -r "${2:-}" ] || usage_error "--compare takes a contrast.json of an earlier run; cannot read: ${2:-nothing}"
+        have python3 || die "$EX_UNAVAILABLE" "there is no python3 here" "install it"
+        measure compare "$2"
+        ;;
+      *) usage_error "unknown: $1" ;;
+    esac
+    shift
+  done
   load_settings
   have cargo || die "$EX_UNAVAILABLE" "there is no Rust here (no cargo in the PATH)" "rustup, from https://rustup.rs"
-  engine_answers || die "$EX_UNAVAILABLE" "the engine does not answer" "scripts/up.sh"
-  roadstead user list --count </dev/null >/dev/null 2>&1 || die "$EX_UNAVAILABLE" "the stack $PROJECT is not up" "scripts/up.sh"
-  PASSWORD=$(head -c 18 /dev/urandom | base64)
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    die "$EX_UNAVAILABLE" "there is no python3, or one before 3.11" "install it"
+  own_folder target
+  exec 9>target/contrast.lock
+  if have flock && ! flock -n 9; then
+    die "$EX_BUSY" "another measurement is at work" "wait until it is done: two at once would measure each other"
+  fi
   log_to contrast
-  FOLDER=$(mktemp -d)
-  trap clear_up EXIT
-  step "Build the development server and the load client" build
-  step "Make an account on the stack" prepare
-  start_dev
-  printf '\n%-22s %10s %17s\n' '' 'one alone' "$COUNT at once, all"
-  row "development server" "$(grep -o 'http://[^/]*' "$FOLDER/dev" | head -n 1)" \
-    dev@example.org "$(sed -n 's/.*, password //p' "$FOLDER/dev")"
-  row "production stack" "$(site_url)" "$EMAIL" "$PASSWORD"
-  printf '\nThe development server answers one request at a time: %d take about %d times one.\n' "$COUNT" "$COUNT"
-  printf 'The stack hashes on cores/2 threads (one to eight) in each of its two slots; this machine has %d cores.\n' "$(nproc)"
+  bring_engine
+  profile=${CONTRAST_PROFILE:-release} folder=${CONTRAST_PROFILE:-release}
+  [ "$profile" != dev ] || folder=debug
+  export COMPOSE_PROJECT_NAME=$PROJECT-contrast COMPOSE_DISABLE_ENV_FILE=1
+  # Where this machine trusts more than its system does, the build has to as well.
+  CA_BUNDLE=$(setting CA_BUNDLE "${CARGO_HTTP_CAINFO:-${SSL_CERT_FILE:-}}")
+  [ -s "$CA_BUNDLE" ] && export CA_BUNDLE || unset CA_BUNDLE
+  step "Build the load client and the development server" build_programs "$profile"
+  [ ${#only[@]} -gt 0 ] || read -ra only <<<"$SYSTEMS"
+  # shellcheck disable=SC2046
+  step "Build the images" build_images $(images "${only[@]}")
+  trap - INT TERM
+  measure contrast --project "$COMPOSE_PROJECT_NAME" --programs "$ROOT/target/$folder" ${options[@]+"${options[@]}"}
 }
 
 main "$@"

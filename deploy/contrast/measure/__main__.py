@@ -13,6 +13,14 @@ from .rounds import overlapping
 EX_FAULTS, EX_FAILED = 1, 70
 
 
+class Interrupted(BaseException):
+    """By Ctrl-C or TERM: what was started is ended all the same."""
+
+
+def interrupted(number, _):
+    raise Interrupted(number)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="measure")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -27,15 +35,15 @@ def main():
     compare.add_argument("before", type=Path)
     compare.add_argument("--report", type=Path, default=REPORT)
     options = parser.parse_args()
-    # TERM is an interruption like Ctrl-C: what was started is ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
     try:
         sys.exit({"contrast": run_contrast, "compare": run_compare}[options.command](options))
     except Trouble as trouble:
         sys.exit(failed(str(trouble)))
-    except KeyboardInterrupt:
+    except Interrupted as by:
         print("\nInterrupted. What it started is gone; no report was written.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + by.args[0])
 
 
 def failed(words):

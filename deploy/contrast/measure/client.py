@@ -43,21 +43,21 @@ def ask(target, method, path, body=None, token=None, timeout=30):
 BROKEN = (OSError, http.client.HTTPException, socket.timeout)
 
 
-def answers(target):
-    """Whether it answers the constant request as it should."""
+def wrong(target):
+    """What is wrong with its answer to the constant request; empty if nothing is."""
     try:
         status, _, text = ask(target, "GET", "/health/live", timeout=2)
-    except BROKEN:
-        return False
-    return status == 200 and text == '{"state":"live"}'
+    except BROKEN as error:
+        return repr(error)
+    return "" if (status, text) == (200, '{"state":"live"}') else f"{status} {text[:200]}"
 
 
 def first_answer(target, seconds=60):
     """Asks anew every 5 ms until it answers rightly; the time then."""
     until = time.monotonic() + seconds
-    while not answers(target):
+    while found := wrong(target):
         if time.monotonic() > until:
-            raise Fault(f"no right answer within {seconds} s")
+            raise Fault(f"no right answer within {seconds} s; the last one: {found}")
         time.sleep(0.005)
     return time.monotonic()
 

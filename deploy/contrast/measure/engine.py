@@ -37,6 +37,7 @@ class Project:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("ROADSTEAD_", "COMPOSE_"))}
         self.environment = kept | settings | {"COMPOSE_PROJECT_NAME": name, "COMPOSE_DISABLE_ENV_FILE": "1"}
         self._inspected = {}
+        self.frozen = set()
 
     def compose(self, *arguments, **options):
         return run("docker", "compose", *self.files, "--profile", "*", *arguments, env=self.environment, cwd=ROOT, **options)
@@ -95,15 +96,16 @@ class Project:
         networks = self.inspect(service, anew=True)["NetworkSettings"]["Networks"]
         return networks[f"{self.name}_{network}"]["IPAddress"]
 
-    def each(self, verb, services):
-        """pause or unpause: those for which it says something new."""
-        wanted = [
-            self.container(service)
-            for service in services
-            if self.inspect(service, anew=True)["State"]["Status"] == ("running" if verb == "pause" else "paused")
-        ]
-        if wanted:
-            run("docker", verb, *wanted)
+    def freeze(self, services):
+        """Those that run; one that was killed has nothing to freeze."""
+        for service in set(services) - self.frozen:
+            run("docker", "pause", self.container(service), check=False)
+            self.frozen.add(service)
+
+    def thaw(self, services):
+        for service in set(services) & self.frozen:
+            run("docker", "unpause", self.container(service), check=False)
+            self.frozen.discard(service)
 
     def processes(self, service):
         """Of its container, as the machine numbers them: (pid, parent, command line)."""

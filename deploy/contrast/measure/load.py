@@ -22,10 +22,13 @@ class Target:
     connect: str | None = None
     ca: Path | None = None
     bearer: Path | None = None
+    # Whoever serves one connection at a time would wait for ever for the requests of those that are opened ahead.
+    keep_alive: bool = True
 
     def options(self):
         named = (("--connect", self.connect), ("--cacert", self.ca), ("--bearer-file", self.bearer))
-        return [part for name, value in named if value for part in (name, str(value))]
+        options = [part for name, value in named if value for part in (name, str(value))]
+        return options if self.keep_alive else [*options, "--new-connections"]
 
 
 class Load:
