@@ -35,7 +35,10 @@ class Book:
     """All rows of a run, found by system, measure and connections."""
 
     def __init__(self, rows: list[dict], conditions: dict):
-        self.rows = rows = [row for row in rows if "fault" in row or row.get("value") is not None]
+        rows = [
+            {**row, "unit": row.get("unit") or ""} for row in rows if "fault" in row or row.get("value") is not None
+        ]
+        self.rows = rows
         self.conditions = conditions
         self.names = {one["id"]: one["name"] for one in conditions.get("systems", [])}
         for row in rows:
@@ -93,7 +96,10 @@ def measure_name(measure: str) -> str:
         loop, route, what = match.groups()
         quantity = "throughput" if what == "rate" else f"{QUANTILES.get(what, what)}, {loop} loop"
         return f"{ROUTES.get(route, route)}: {quantity}"
-    for start, words in (("slow.constant.", "a constant answer while others sleep"), ("storm.whoami.", "signed-in user while others sign in")):
+    for start, words in (
+        ("slow.constant.", "a constant answer while others sleep"),
+        ("storm.whoami.", "signed-in user while others sign in"),
+    ):
         if measure.startswith(start):
             what = measure.removeprefix(start)
             return f"{words}: {QUANTILES.get(what, what)}"
@@ -133,5 +139,8 @@ def cell(row: dict | None) -> str:
         return "–"
     if "fault" in row:
         return f"fault: {row['fault']}"
-    text, low, high = (bare(row.get(key), row["unit"]) for key in ("value", "low", "high"))
-    return text if row.get("low") is None or low == high else f"{text} ({low}–{high})"
+    text = bare(row["value"], row["unit"])
+    if row.get("low") is None:
+        return text
+    low, high = (bare(row[key], row["unit"]).removesuffix("×") for key in ("low", "high"))
+    return text if low == high else f"{text} ({low}–{high})"

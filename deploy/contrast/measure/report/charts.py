@@ -1,5 +1,5 @@
-"""Charts as SVG. Positions along a line are percentages and heights are em, so that a chart fills whatever width there is
-while its letters stay as large as those around it."""
+"""Charts as SVG. Places along a line are per cent and heights are em: a chart fills whatever width there is, and its
+letters stay as large as those around it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Panel:
         return max((row.get("high") or row["value"] for one in self.series for row in numbers(one)), default=0)
 
     def lowest(self) -> float:
-        return min((row.get("low") or row["value"] for one in self.series for row in numbers(one) if row["value"] > 0), default=1)
+        return min(
+            (row.get("low") or row["value"] for one in self.series for row in numbers(one) if row["value"] > 0),
+            default=1,
+        )
 
 
 def numbers(series: Series) -> list[dict]:
@@ -61,7 +64,8 @@ def draw(book: Book, panel: Panel, key: str, scale: tuple[float, float]) -> str:
         parts.insert(0, grid(axis, y))
     return (
         f'<svg class="chart" width="100%" height="{y:.2f}em" role="img" aria-labelledby="{key}-t {key}-d">'
-        f'<title id="{key}-t">{escape(panel.heading)}</title><desc id="{key}-d">{escape(described(book, panel))}</desc>{"".join(parts)}</svg>'
+        f'<title id="{key}-t">{escape(panel.heading)}</title>'
+        f'<desc id="{key}-d">{escape(described(book, panel))}</desc>{"".join(parts)}</svg>'
     )
 
 
@@ -95,10 +99,12 @@ def bar_row(book: Book, panel: Panel, system: str, axis: Axis) -> tuple[str, flo
     row = panel.series[0].rows[system]
     if "fault" in row:
         return fault_row(book, system, row["fault"])
-    svg = name(book, system) + f'<text class="value" x="100%" y="1.05em">{escape(bare(row["value"], row["unit"]))}</text>'
-    svg += f'<rect class="track" y="1.45em" width="100%" height=".62em"/>'
+    svg = (
+        name(book, system) + f'<text class="value" x="100%" y="1.05em">{escape(bare(row["value"], row["unit"]))}</text>'
+    )
+    svg += '<rect class="track" y="1.45em" width="100%" height=".62em"/>'
     svg += f'<rect class="bar {family(system)}" y="1.45em" width="{axis.at(row["value"]):.2f}%" height=".62em"/>'
-    return svg + whisker(row, axis, "1.76em"), 2.5
+    return svg + whisker(row, axis, "1.76em"), 2.65
 
 
 def whisker(row: dict, axis: Axis, y: str) -> str:
@@ -119,11 +125,13 @@ def marks_row(book: Book, panel: Panel, system: str, axis: Axis) -> tuple[str, f
     if faults:
         return fault_row(book, system, faults[0])
     at = [axis.at(row["value"]) for _, _, row in found]
-    svg = name(book, system) + f'<g class="{family(system)}"><line class="reach" x1="{min(at):.2f}%" x2="{max(at):.2f}%" y1="1.75em" y2="1.75em"/>'
-    for place, (number, _, row) in zip(at, found):
-        svg += spread(row, axis) + f'<svg x="{place:.2f}%" y="1.75em" overflow="visible"><path class="mark m{number}" d="{SHAPES[number]}"/></svg>'
+    reach = f'<line class="reach" x1="{min(at):.2f}%" x2="{max(at):.2f}%" y1="1.75em" y2="1.75em"/>'
+    svg = f'{name(book, system)}<g class="{family(system)}">{reach}'
+    for place, (number, _, row) in zip(at, found, strict=True):
+        mark = f'<path class="mark m{number}" d="{SHAPES[number]}"/>'
+        svg += f'{spread(row, axis)}<svg x="{place:.2f}%" y="1.75em" overflow="visible">{mark}</svg>'
     told = " · ".join(f"{label} {figure(row['value'], row['unit'])}" for _, label, row in found)
-    return svg + f'</g><text class="told" y="3.3em">{escape(told)}</text>', 4.1
+    return svg + f'</g><text class="told" y="3.15em">{escape(told)}</text>', 4.6
 
 
 def spread(row: dict, axis: Axis) -> str:
@@ -135,8 +143,10 @@ def spread(row: dict, axis: Axis) -> str:
 
 def fault_row(book: Book, system: str, fault: str) -> tuple[str, float]:
     lines = textwrap.wrap(f"fault: {fault}", FAULT_WIDTH)
-    svg = "".join(f'<text class="fault" y="{2.3 + 1.25 * i:.2f}em">{escape(line)}</text>' for i, line in enumerate(lines))
-    return name(book, system) + svg, 1.7 + 1.25 * len(lines)
+    svg = "".join(
+        f'<text class="fault" y="{2.3 + 1.25 * i:.2f}em">{escape(line)}</text>' for i, line in enumerate(lines)
+    )
+    return name(book, system) + svg, 2.3 + 1.25 * len(lines)
 
 
 def name(book: Book, system: str) -> str:
@@ -156,7 +166,11 @@ def ticks(axis: Axis) -> str:
 
 def grid(axis: Axis, height: float) -> str:
     places = (f"{axis.at(value):.2f}%" for value in axis.decades())
-    return '<g class="grid">' + "".join(f'<line x1="{x}" x2="{x}" y1="1.4em" y2="{height - 0.4:.2f}em"/>' for x in places) + "</g>"
+    return (
+        '<g class="grid">'
+        + "".join(f'<line x1="{x}" x2="{x}" y1="1.4em" y2="{height - 0.4:.2f}em"/>' for x in places)
+        + "</g>"
+    )
 
 
 def described(book: Book, panel: Panel) -> str:
@@ -164,7 +178,7 @@ def described(book: Book, panel: Panel) -> str:
     told = []
     for system in panel.systems:
         rows = [(one.label, one.rows[system]) for one in panel.series if system in one.rows]
-        told.append(f"{book.name(system)}: " + ", ".join(f"{label} {said(row)}".strip() if panel.marks else said(row) for label, row in rows))
+        told.append(f"{book.name(system)}: " + ", ".join(f"{label} {said(row)}".strip() for label, row in rows))
     return "; ".join(told) + "."
 
 

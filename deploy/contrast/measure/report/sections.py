@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from . import words
-from .book import QUANTILES, Book, figure, values
+from .book import QUANTILES, ROUTES, Book, figure, values
 from .charts import Panel, Series
 
 
@@ -23,7 +23,6 @@ class Section:
     title: str
     intro: str
     figures: list[Figure] = field(default_factory=list)
-    narrow: bool = False  # stands beside others on a wide screen
 
 
 def sections(book: Book) -> list[Section]:
@@ -40,7 +39,7 @@ def bars(book: Book, measure: str, heading: str, connections: int | None) -> lis
 
 
 def bars_by_load(book: Book, measure: str, what: str) -> list[Panel]:
-    return [one for load in book.loads(measure) for one in bars(book, measure, f"{what}, {connections(load)}", load)]
+    return [one for load in book.loads(measure) for one in bars(book, measure, with_load(what, load), load)]
 
 
 def marks(book: Book, heading: str, measures: dict[str, str], load: int | None) -> list[Panel]:
@@ -53,14 +52,30 @@ def connections(load: int | None) -> str:
     return "" if load is None else "1 connection" if load == 1 else f"{load} connections"
 
 
+def with_load(what: str, load: int | None) -> str:
+    return what if load is None else f"{what}, {connections(load)}"
+
+
+def crowd(load: int | None) -> str:
+    return f"{load} others" if load else "others"
+
+
 def under(*sentences: str) -> list[str]:
     return [one for one in sentences if one]
 
 
 def throughput(book: Book) -> Section:
-    section = Section("throughput", "Throughput", "How many requests are answered in a second when each connection asks again as soon as it has its answer. Longer is better.")
+    section = Section(
+        "throughput",
+        "Throughput",
+        "How many requests are answered in a second when each connection asks again as soon as it has its answer."
+        " Longer is better.",
+    )
     reasons = {
-        "me": "Python code runs on one thread of a process at a time, so each of a stack's processes has at most one core, and spends most of it in the framework; Roadstead is compiled, and its workers use all cores.",
+        "me": (
+            "Python code runs on one thread of a process at a time, so that a process uses one core at most, and each"
+            " request is interpreted; Roadstead is compiled, and its workers share all cores."
+        ),
         "constant": "Nothing but the server, the framework and, where there is one, the proxy is at work here.",
     }
     for route, what in {"me": "Signed-in user, one database read", "constant": "Constant answer"}.items():
@@ -68,88 +83,112 @@ def throughput(book: Book) -> Section:
         load = book.load(measure)
         sentence = words.compared(book, measure, load, f"With {connections(load)}, ", " answers")
         reason = reasons[route] if route == "constant" or words.ahead(book, measure, load) else ""
-        section.figures.append(Figure(bars_by_load(book, measure, what), under(sentence, reason, scaling(book, measure))))
+        section.figures.append(
+            Figure(bars_by_load(book, measure, what), under(sentence, reason, scaling(book, measure)))
+        )
     return section
 
 
 def scaling(book: Book, measure: str) -> str:
     """What more connections give to the single-threaded server."""
     loads = book.loads(measure)
-    few, many = (values(book.of(measure, load)).get(words.SINGLE) for load in (loads[0], loads[-1])) if len(loads) > 1 else (None, None)
+    if len(loads) < 2:
+        return ""
+    few, many = (values(book.of(measure, load)).get(words.SINGLE) for load in (loads[0], loads[-1]))
     if not few or not many:
         return ""
     return (
-        f"From {connections(loads[0])} to {loads[-1]}, {book.name(words.SINGLE)} goes from {figure(few)} to {figure(many)} a second: "
-        "it has one thread, whatever the number of those who wait."
+        f"From {connections(loads[0])} to {loads[-1]}, {book.name(words.SINGLE)} goes from {figure(few)} to"
+        f" {figure(many)} a second: it has one thread, whatever the number of those who wait."
     )
+
+
+QUEUE = (
+    "A request that finds all threads or processes busy stands in a queue, and p99.9 shows the queue long before the"
+    " median does."
+)
 
 
 def latency(book: Book) -> Section:
     section = Section(
         "latency",
         "Time to an answer",
-        "Requests come at a fixed pace, whether or not earlier ones are answered, and the clock of each starts when it is due: "
-        "so waiting in a queue counts. Of 1,000 answers, 500 are quicker than the median, 990 than p99, 999 than p99.9. Further left is better; the scale is logarithmic.",
+        "Requests come at a fixed pace, whether or not earlier ones are answered, and the clock of each starts when it"
+        " is due: so waiting in a queue counts. Of 1,000 answers, 500 are quicker than the median, 990 than p99, 999"
+        " than p99.9. Further left is better; the scale is logarithmic.",
     )
-    for route, what in {"me": "Signed-in user, one database read", "whoami": "Signed-in user, no database read", "constant": "Constant answer"}.items():
+    for route in ("me", "whoami", "constant", "static"):
+        what = ROUTES[route].removeprefix("a ").capitalize()
         measures = {f"open.{route}.{key}": QUANTILES[key] for key in ("p50", "p99", "p999")}
         loads = sorted({load for measure in measures for load in book.loads(measure)}, key=lambda n: n or 0)
-        panels = [one for load in loads for one in marks(book, ", ".join(under(what, connections(load))), measures, load)]
+        panels = [one for load in loads for one in marks(book, with_load(what, load), measures, load)]
         tail = f"open.{route}.p99"
         load = book.load(tail)
         sentence = words.compared(book, tail, load, f"With {connections(load)}, " if load else "", "’s p99 is")
-        reason = "Where a request finds all threads or processes busy it stands in a queue, and p99.9 shows the queue long before the median does." if route == "me" else ""
+        reason = QUEUE if route == "me" else ""
         section.figures.append(Figure(panels, under(sentence, reason)))
     return section
 
 
 def waiting(book: Book) -> Section:
     load = book.load("slow.constant.p99")
-    sleepers = f"{load} others" if load else "others"
+    sleepers = crowd(load)
     measures = {"slow.constant.quiet.p99": "in quiet, p99", "slow.constant.p99": "p99", "slow.constant.max": "longest"}
-    quiet = book.main("slow.constant.quiet.p99")
-    panel = Panel(
-        f"Constant answer while {sleepers} sleep",
-        [one for one in (Series(label, quiet if "quiet" in measure else book.of(measure, load)) for measure, label in measures.items()) if one.rows],
-        marks=True,
-    )
+    series = [Series(label, book.main(measure)) for measure, label in measures.items()]
+    series = [one for one in series if one.rows]
+    panels = [Panel(f"Constant answer while {sleepers} sleep", series, marks=True)] if series else []
     sentence = words.compared(book, "slow.constant.p99", load, f"While {sleepers} sleep, ", "’s p99 is")
     reason = (
-        "Sleeping takes no computing at all, only somebody who waits. A thread or a process that waits serves nobody else, and when all of them wait, "
-        "the next request waits, too; in Roadstead, in development and in production, a waiting request is a timer and holds no thread."
+        "Sleeping takes no computing at all, only somebody who waits. A thread or a process that waits serves nobody"
+        " else, and when all of them wait, the next request waits, too. In Roadstead a waiting request is a timer and"
+        " holds no thread; its development server has the same handler, but takes one request at a time."
     )
     return Section(
         "slow",
         "A slow request: waiting",
-        f"What a request that has nothing to do takes while {sleepers} each wait a second for something, as a slow neighbour does. Further left is better; the scale is logarithmic.",
-        [Figure([panel] if panel.series else [], under(sentence, reason))],
+        f"What a request that has nothing to do takes while {sleepers} each wait a second for something, as a slow"
+        " neighbour does. Further left is better; the scale is logarithmic.",
+        [Figure(panels, under(sentence, reason))],
     )
 
 
 def storm(book: Book) -> Section:
     load = book.load("storm.whoami.p99")
-    crowd = f"{load} others" if load else "others"
-    panels = marks(book, f"Signed-in user while {crowd} sign in", {"storm.whoami.p50": "median", "storm.whoami.p99": "p99"}, load)
+    measures = {"storm.whoami.p50": "median", "storm.whoami.p99": "p99"}
+    panels = marks(book, f"Signed-in user while {crowd(load)} sign in", measures, load)
     panels += bars(book, "storm.sign-in.rate", "Sign-ins a second meanwhile", book.load("storm.sign-in.rate"))
-    sentence = words.compared(book, "storm.whoami.p99", load, f"While {crowd} sign in all the time, ", "’s p99 is")
+    sentence = words.compared(
+        book, "storm.whoami.p99", load, f"While {crowd(load)} sign in all the time, ", "’s p99 is"
+    )
     reason = (
-        "A sign-in is a password hash, which is nothing but computing: no way of waiting makes it cheaper, it takes a core for its time. "
-        "Roadstead hashes on a few threads of low priority with a short queue; its development server runs the same handler, on one thread for all requests."
+        "A sign-in is a password hash, which is nothing but computing: no way of waiting makes it cheaper, it takes a"
+        " core for its time. Roadstead hashes on a few threads of low priority with a short queue; its development"
+        " server has the same handler, but takes one request at a time."
     )
     return Section(
         "storm",
         "A sign-in storm: computing",
-        "The same question with neighbours that compute instead of waiting. Further left is better in the first chart, longer in the second.",
+        "The same question with neighbours that compute instead of waiting. Further left is better in the first chart,"
+        " longer in the second.",
         [Figure(panels, under(sentence, reason))],
     )
 
 
 def sign_ins(book: Book) -> Section:
     rate = "sign-in.rate"
-    panels = bars(book, rate, "Sign-ins a second, many at once", book.load(rate)) + bars(book, "sign-in.p50", "One sign-in alone, median", book.load("sign-in.p50"))
+    panels = bars(book, rate, "Sign-ins a second, many at once", book.load(rate))
+    panels += bars(book, "sign-in.p50", "One sign-in alone, median", book.load("sign-in.p50"))
     sentence = words.compared(book, rate, book.load(rate), "Many at once, ", " completes")
-    reason = "The hash is the same everywhere (Argon2id, 64 MiB, two passes): the cores set the limit, and whoever uses all of them comes close to it."
-    return Section("sign-ins", "Sign-ins", "What a server's cores give when passwords are hashed as they should be.", [Figure(panels, under(sentence, reason))])
+    reason = (
+        "The hash is the same everywhere (Argon2id, 64 MiB, two passes): the cores set the limit, and whoever uses all"
+        " of them comes close to it."
+    )
+    return Section(
+        "sign-ins",
+        "Sign-ins",
+        "What a server's cores give when passwords are hashed as they should be.",
+        [Figure(panels, under(sentence, reason))],
+    )
 
 
 def work(book: Book) -> Section:
@@ -161,11 +200,17 @@ def work(book: Book) -> Section:
         for how, measure in {"With one read each": "closed.me.rate", "With none": "closed.whoami.rate"}.items()
     ]
     reason = (
-        "SimpleJWT in its usual form reads the user from the database at every request, and so refuses a disabled account at once; its stateless form does not read, "
-        "and an access token is good until it ends. Roadstead needs no read to know who is asking; its access token is good until it ends, after at most five minutes, in both charts. "
-        "So the first chart compares equal work, the second equal work with equal guarantees."
+        "SimpleJWT in its usual form reads the user from the database at every request, and so refuses a disabled"
+        " account at once; its stateless form does not read, and an access token is good until it ends. Roadstead needs"
+        " no read to know who is asking; its access token is good until it ends, after at most five minutes, in both"
+        " charts. So the first chart compares equal work, the second equal work with equal guarantees."
     )
-    return Section("work", "Equal work, equal guarantees", "Who is asking can be known with a read of the database or without.", [Figure(panels, under(*told, reason))])
+    return Section(
+        "work",
+        "Equal work, equal guarantees",
+        "Who is asking can be known with a read of the database or without.",
+        [Figure(panels, under(*told, reason))],
+    )
 
 
 EVENTS = {
@@ -182,28 +227,52 @@ def interruptions(book: Book) -> Section:
             panels += bars(book, f"{event}.{measure}", f"{heading}: {what}", book.load(f"{event}.{measure}"))
     told = [words.lost(book, event, sentence) for event, (_, sentence) in EVENTS.items()]
     reason = (
-        "A request is lost when it was accepted by a process that ends without answering it, or comes while nobody accepts. Two slots that hand over to each other leave no such moment in a restart "
-        "or a replacement; what a killed process was just working on, nobody can save."
+        "A request is lost when it was accepted by a process that ends without answering it, or comes while nobody"
+        " accepts. Roadstead's two slots hand over to each other, so that one of them always accepts; what a killed"
+        " process was just working on, nobody can save."
     )
-    return Section("lost", "Killed, restarted, replaced", "Under load, POST requests included: how many requests fail, and for how long nobody is answered. Shorter is better.", [Figure(panels, under(*told, reason))])
+    return Section(
+        "lost",
+        "Killed, restarted, replaced",
+        "Under load, POST requests included: how many requests fail, and for how long nobody is answered. Shorter is"
+        " better.",
+        [Figure(panels, under(*told, reason))],
+    )
 
 
 def static(book: Book) -> Section:
     measure = "closed.static.rate"
     sentence = words.compared(book, measure, book.load(measure), "", " answers")
-    reason = "Behind nginx a file does not come from the application at all, so that stacks with nginx resemble each other."
-    return Section("static", "A static file", "Requests a second. Longer is better.", [Figure(bars_by_load(book, measure, "Static file"), under(sentence, reason))], narrow=True)
+    reason = (
+        "Behind nginx a file does not come from the application at all: stacks with nginx compare one nginx with"
+        " another."
+    )
+    return Section(
+        "static",
+        "A static file",
+        "Requests a second. Longer is better.",
+        [Figure(bars_by_load(book, measure, "Static file"), under(sentence, reason))],
+    )
 
 
 def memory(book: Book) -> Section:
-    panels = bars(book, "memory.pss", "Without the database", book.load("memory.pss")) + bars(book, "memory.database.pss", "The database", book.load("memory.database.pss"))
+    panels = bars(book, "memory.pss", "Without the database", book.load("memory.pss"))
+    panels += bars(book, "memory.database.pss", "The database", book.load("memory.database.pss"))
     sentence = words.compared(book, "memory.pss", book.load("memory.pss"), "Without the database, ", " takes")
-    reason = "Counted are all processes when idle, shared pages by their share (PSS). Each Python process holds an interpreter and the framework."
-    return Section("memory", "Memory", "MiB, idle. Shorter is better.", [Figure(panels, under(sentence, reason))], narrow=True)
+    reason = (
+        "Counted are all processes when idle, shared pages by their share (PSS). Each Python process holds an"
+        " interpreter and the framework."
+    )
+    return Section("memory", "Memory", "MiB, idle. Shorter is better.", [Figure(panels, under(sentence, reason))])
 
 
 def start(book: Book) -> Section:
     measure = "start.first-answer"
     sentence = words.compared(book, measure, book.load(measure), "", "’s first answer comes after")
     reason = "The database, and the proxy where there is one, are there already."
-    return Section("start", "Start", "Until the first answer. Shorter is better.", [Figure(bars(book, measure, "Start to first answer", book.load(measure)), under(sentence, reason))], narrow=True)
+    return Section(
+        "start",
+        "Start",
+        "Until the first answer. Shorter is better.",
+        [Figure(bars(book, measure, "Start to first answer", book.load(measure)), under(sentence, reason))],
+    )

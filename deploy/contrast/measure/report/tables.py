@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from .book import OURS, Book, cell, measure_name
@@ -10,10 +11,18 @@ from .charts import Panel
 ANSWERS = {"2": "let in", "4": "refused"}
 
 
+def prose(text: str) -> str:
+    """Plain text in HTML; no line ends within an option such as --nothreading."""
+    return re.sub(r"--[\w-]+", r'<span class="nb">\g<0></span>', escape(text))
+
+
 def table(caption: str, head: list[str], rows: list[list[str]], kind: str = "") -> str:
     """Of plain text. On a narrow screen it moves sideways, by keyboard, too."""
-    heads = "".join(f'<th scope="col">{escape(one)}</th>' for one in head)
-    body = "".join(f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(one)}</td>" for one in row[1:])}</tr>' for row in rows)
+    heads = "".join(f'<th scope="col">{prose(one)}</th>' for one in head)
+    body = "".join(
+        f'<tr><th scope="row">{prose(row[0])}</th>{"".join(f"<td>{prose(one)}</td>" for one in row[1:])}</tr>'
+        for row in rows
+    )
     return (
         f'<div class="scroll {kind}" role="region" tabindex="0" aria-label="{escape(caption)}">'
         f"<table><caption>{escape(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -22,7 +31,11 @@ def table(caption: str, head: list[str], rows: list[list[str]], kind: str = "") 
 
 def of_panels(book: Book, panels: list[Panel], caption: str) -> str:
     """The same numbers as the charts: a row a system, a column a series."""
-    series = [(f"{panel.heading}: {one.label}" if one.label else panel.heading, one.rows) for panel in panels for one in panel.series]
+    series = [
+        (f"{panel.heading}: {one.label}" if one.label else panel.heading, one.rows)
+        for panel in panels
+        for one in panel.series
+    ]
     systems = [system for system in book.names if any(system in rows for _, rows in series)]
     rows = [[book.name(system), *(cell(found.get(system)) for _, found in series)] for system in systems]
     return table(caption, ["System", *(label for label, _ in series)], rows)
@@ -44,7 +57,11 @@ def answer(row: dict | None) -> str:
 
 
 def ratios(book: Book) -> str:
-    measures = list(dict.fromkeys((row["measure"], row.get("connections")) for row in book.rows if row["measure"].startswith("ratio.")))
+    measures = list(
+        dict.fromkeys(
+            (row["measure"], row.get("connections")) for row in book.rows if row["measure"].startswith("ratio.")
+        )
+    )
     if not measures:
         return ""
     systems = [system for system in book.names if system != OURS]
@@ -52,5 +69,12 @@ def ratios(book: Book) -> str:
     for measure, connections in measures:
         found = book.of(measure, connections)
         name = measure_name(measure.removeprefix("ratio."))
-        rows.append([name if connections is None else f"{name} ({connections})", *(cell(found.get(system)) for system in systems)])
-    return table(f"{book.name(OURS)} over each system", ["Measure (connections)", *map(book.name, systems)], rows, "ratios")
+        rows.append(
+            [
+                name if connections is None else f"{name} ({connections})",
+                *(cell(found.get(system)) for system in systems),
+            ]
+        )
+    return table(
+        f"{book.name(OURS)} over each system", ["Measure (connections)", *map(book.name, systems)], rows, "ratios"
+    )

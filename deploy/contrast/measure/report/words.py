@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .book import DEVELOPMENT, OURS, Book, figure, is_number, more_is_better, significant, values
+from .book import DEVELOPMENT, OURS, Book, bare, figure, is_number, more_is_better, significant, values
 
 SINGLE = "django-single"
+BEST = ", the best of the other production stacks"
 
 
 def best_other(book: Book, measure: str, connections: int | None) -> str | None:
@@ -39,9 +40,9 @@ def overlap(one: dict, other: dict) -> bool:
     return one["low"] <= other["high"] and other["low"] <= one["high"]
 
 
-def ahead(book: Book, measure: str, connections: int | None, other: str | None = None) -> bool:
-    """Whether Roadstead did better than the best of the other stacks (or than this one), beyond the spread."""
-    other = other or best_other(book, measure, connections)
+def ahead(book: Book, measure: str, connections: int | None) -> bool:
+    """Whether Roadstead did better than the best of the other stacks, beyond the spread."""
+    other = best_other(book, measure, connections)
     found = factor(book, measure, connections, other) if other else None
     return bool(found) and found[0] > 1 and not found[1]
 
@@ -57,25 +58,28 @@ def compared(book: Book, measure: str, connections: int | None, before: str, ver
     if OURS not in found:
         return extremes(book, rows, before)
     start = f"{before}{book.name(OURS)}{verb} {figure(found[OURS], rows[OURS]['unit'])}"
-    others = [best_other(book, measure, connections), SINGLE, "roadstead-dev"]
-    parts = [beside(book, measure, connections, other) for other in others if other in found]
+    best = best_other(book, measure, connections)
+    others = [one for one in (best, SINGLE, "roadstead-dev") if one in found]
+    parts = [beside(book, measure, connections, other, first=other == others[0]) for other in others]
     if not parts:
         return f"{start}."
-    return f"{start}: {listed(parts)}." if more_is_better(measure) else f"{start}; {listed(parts)}."
+    return f"{start}: {listed(parts)}." if more_is_better(measure) else f"{start}. {listed(parts)}."
 
 
-def beside(book: Book, measure: str, connections: int | None, other: str) -> str:
+def beside(book: Book, measure: str, connections: int | None, other: str, first: bool) -> str:
+    """`14 times as many as nginx + uWSGI (980)`, or `nginx + uWSGI takes 7 times as long (8 s)`."""
     rows = book.of(measure, connections)
-    name, value = book.name(other), figure(rows[other]["value"], rows[other]["unit"])
-    if other == best_other(book, measure, connections) and len(production(rows)) > 1:
-        name += ", the best of the other production stacks,"
-    against = factor(book, measure, connections, other)
+    value = f"({bare(rows[other]['value'], rows[other]['unit'])})"
+    best = other == best_other(book, measure, connections) and len(production(rows)) > 1
+    name = book.name(other) + (BEST if best else "")
+    better, even = factor(book, measure, connections, other) or (None, False)
+    if better is None:
+        return f"{name} {value}"
+    how = "within the spread as" if even else f"{times(better)} as"
     if more_is_better(measure):
-        how = "" if against is None else "as many, within the spread, as" if against[1] else f"{times(against[0])} as many as"
-        return f"{how} {name} with {value}".strip()
-    size = "as much" if rows[other]["unit"] == "MiB" else "as long"
-    how = "" if against is None else f" and so {size}, within the spread" if against[1] else f", {times(against[0])} {size}"
-    return f"{name} {value}{how}"
+        return f"{how} many as {name} {value}"
+    size = "much" if rows[other]["unit"] == "MiB" else "long"
+    return f"{name}{',' if best else ''} {'takes ' if first else ''}{how} {size} {value}"
 
 
 def extremes(book: Book, rows: dict[str, dict], before: str) -> str:
@@ -86,21 +90,18 @@ def extremes(book: Book, rows: dict[str, dict], before: str) -> str:
     return f"{before}{'the extremes are ' if len(ends) > 1 else ''}{told}." if told else ""
 
 
-def lost(book: Book, event: str, words: str) -> str:
-    """What an event costs: requests, and time."""
-    rows, gaps = book.main(f"{event}.lost"), book.main(f"{event}.gap")
-    found = values(rows)
-    told = []
-    for system in rows:
+def lost(book: Book, event: str, before: str) -> str:
+    """What an event costs, in requests and time: Roadstead, the best other stack, the single-threaded server."""
+    found, gaps = values(book.main(f"{event}.lost")), values(book.main(f"{event}.gap"))
+    others = production({system: {"value": found[system]} for system in found})
+    best = min(others, key=lambda system: (found[system], gaps.get(system, 0)), default=None)
+    parts = []
+    for system in (OURS, best, SINGLE):
         if system in found:
-            gap = f" (longest gap {figure(gaps[system]['value'], gaps[system]['unit'])})" if system in values(gaps) else ""
-            told.append((found[system], f"{book.name(system)} {figure(found[system], 'requests')}{gap}"))
-    if not told:
-        return ""
-    whole = [text.replace(" 0 requests", "") for count, text in told if count == 0]
-    some = [text for count, text in sorted(told, key=lambda one: one[0]) if count > 0]
-    nothing = f"nothing is lost with {listed(whole)}" if whole else "no system loses nothing"
-    return f"{words}, {nothing}" + (f"; lost are with {listed(some)}." if some else ".")
+            name = book.name(system) + (f"{BEST}," if system == best and len(others) > 1 else "")
+            gap = f" and has a longest gap of {figure(gaps[system], 'ms')}" if system in gaps else ""
+            parts.append(f"{name} loses {figure(found[system], 'requests')}{gap}")
+    return f"{before}, {'; '.join(parts)}." if parts else ""
 
 
 def listed(texts: list[str]) -> str:
@@ -108,9 +109,14 @@ def listed(texts: list[str]) -> str:
 
 
 def faulty(book: Book, rows: list[dict[str, dict]]) -> str:
-    """Who has no number here, and that this is no number either."""
-    systems = list(dict.fromkeys(system for one in rows for system, row in one.items() if "fault" in row))
-    return f"No number of {listed([book.name(one) for one in systems])} where it answered wrongly: a fast error is not speed." if systems else ""
+    """Who has no number here, and why a fast error is none."""
+    systems = dict.fromkeys(system for one in rows for system, row in one.items() if "fault" in row)
+    if not systems:
+        return ""
+    return (
+        f"A fault ({listed([book.name(one) for one in systems])}) stands for wrong answers or none; a fast error is not"
+        " speed."
+    )
 
 
 def let_in(book: Book) -> str:
@@ -118,9 +124,17 @@ def let_in(book: Book) -> str:
     rows = {kind: book.main(f"token.{kind}") for kind in ("bad-signature", "expired", "none")}
     if not any(rows.values()):
         return ""
-    fooled = [f"{book.name(system)} ({kind})" for kind, found in rows.items() for system, row in found.items() if str(row.get("value", "")).startswith("2")]
+    fooled = [
+        f"{book.name(system)} ({kind})"
+        for kind, found in rows.items()
+        for system, row in found.items()
+        if str(row.get("value", "")).startswith("2")
+    ]
     if fooled:
         return f"A bad token is let in by {listed(fooled)}."
     if any("fault" in row for found in rows.values() for row in found.values()):
         return "No bad token is let in; where it says fault, the answer was neither the one nor the other."
-    return "No system lets a bad token in. Here a development server is no worse: the check is the framework's, not the server's."
+    return (
+        "No system lets a bad token in. Here a development server is no worse: the check is the framework's, not the"
+        " server's."
+    )
