@@ -27,6 +27,13 @@ NAMES = {
     "replace.gap": "longest gap, a replacement",
     "memory.pss": "memory without the database",
     "memory.database.pss": "memory of the database",
+    "tls.versions": "TLS versions",
+    "tls.groups": "TLS groups",
+    "headers.security": "security headers",
+    "token.good": "a good token",
+    "token.bad-signature": "a token with a bad signature",
+    "token.expired": "an expired token",
+    "token.none": "a token with “alg: none”",
     "start.first-answer": "start to first answer",
 }
 

@@ -72,7 +72,7 @@ def draw(book: Book, panel: Panel, key: str, scale: tuple[float, float]) -> str:
 class Axis:
     def __init__(self, low: float, high: float, logarithmic: bool):
         self.logarithmic = logarithmic
-        self.low, self.high = (floor_of(low), ceiling_of(high)) if logarithmic else (0, high or 1)
+        self.low, self.high = (floor_of(low), ceiling_of(max(low, high))) if logarithmic else (0, high or 1)
 
     def at(self, value: float) -> float:
         """Where on the line, in per cent."""
@@ -115,6 +115,8 @@ def whisker(row: dict, axis: Axis, y: str) -> str:
     return f'<g class="whisker"><line x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>{ends}</g>'
 
 
+# The marks as drawn, and as written beside their numbers.
+SIGNS = "○◆▮"
 SHAPES = ("M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z", "M0-7L7 0 0 7-7 0z", "M-2.5-8h5V8h-5z")
 
 
@@ -130,7 +132,7 @@ def marks_row(book: Book, panel: Panel, system: str, axis: Axis) -> tuple[str, f
     for place, (number, _, row) in zip(at, found, strict=True):
         mark = f'<path class="mark m{number}" d="{SHAPES[number]}"/>'
         svg += f'{spread(row, axis)}<svg x="{place:.2f}%" y="1.75em" overflow="visible">{mark}</svg>'
-    told = " · ".join(f"{label} {figure(row['value'], row['unit'])}" for _, label, row in found)
+    told = "  ".join(f"{SIGNS[number]} {figure(row['value'], row['unit'])}" for number, _, row in found)
     return svg + f'</g><text class="told" y="3.15em">{escape(told)}</text>', 4.6
 
 
@@ -156,11 +158,10 @@ def name(book: Book, system: str) -> str:
 def ticks(axis: Axis) -> str:
     """The scale of time above the rows; the outer ones stay inside."""
     svg, decades = "", axis.decades()
-    every = 1 if len(decades) <= 6 else 2
-    for number, value in enumerate(decades):
+    every = 1 if len(decades) <= 5 else 2  # narrow screens have no room for more
+    for number, value in list(enumerate(decades))[::every]:
         side = "start" if number == 0 else "end" if number == len(decades) - 1 else "middle"
-        if number % every == 0 or side == "end" and every == 1:
-            svg += f'<text class="tick {side}" x="{axis.at(value):.2f}%" y="1em">{figure(value, "ms")}</text>'
+        svg += f'<text class="tick {side}" x="{axis.at(value):.2f}%" y="1em">{figure(value, "ms")}</text>'
     return svg
 
 

@@ -10,11 +10,11 @@ from string import Template
 
 from . import tables, words
 from .book import OURS, Book, bare, figure, measure_name, values
-from .charts import Panel, draw
+from .charts import SIGNS, Panel, draw
 from .sections import Figure, Section, connections, crowd, sections, with_load
 from .tables import prose
 
-NUMBERS = "No One Two Three Four Five Six Seven Eight Nine".split()
+NUMBERS = dict(enumerate(("Two", "Three", "Four", "Five", "Six", "Seven", "Eight"), 2))
 HERE = Path(__file__).parent
 GUARD = {"tls.versions": "TLS versions", "tls.groups": "Key exchange groups", "headers.security": "Security headers"}
 TOKENS = {
@@ -55,7 +55,7 @@ def lead(book: Book) -> str:
     if len(names) < 2:
         return prose(f"What {names[0]} does under load, alone on one machine." if names else "Nothing was measured.")
     return prose(
-        f"{NUMBERS[len(names)] if len(names) < len(NUMBERS) else len(names)} ways to run the same small service, from"
+        f"{NUMBERS.get(len(names), len(names))} ways to run the same small service, from"
         f" {names[0]} to {names[-1]}, were put under the same load on one machine, one after the other, again and"
         " again. This page shows what those who ask get from each: how much, how soon, and what is lost when something"
         " breaks or is replaced."
@@ -132,8 +132,7 @@ def scale(panel: Panel, all_: list[Panel]) -> tuple[float, float]:
 def legend(panel: Panel) -> str:
     if not panel.marks:
         return ""
-    shapes = "○◆▮"
-    told = (f"<span>{shapes[number]} {escape(one.label)}</span>" for number, one in enumerate(panel.series))
+    told = (f"<span>{SIGNS[number]} {escape(one.label)}</span>" for number, one in enumerate(panel.series))
     return f'<p class="marks">{" ".join(told)}</p>'
 
 

@@ -12,8 +12,9 @@ ANSWERS = {"2": "let in", "4": "refused"}
 
 
 def prose(text: str) -> str:
-    """Plain text in HTML; no line ends within an option such as --nothreading."""
-    return re.sub(r"--[\w-]+", r'<span class="nb">\g<0></span>', escape(text))
+    """Plain text in HTML; no line ends within an option such as --nothreading, or between a number and its unit."""
+    text = re.sub(r"(?<=\d) (?=(ms|s|MiB)\b)", "\N{NO-BREAK SPACE}", escape(text))
+    return re.sub(r"--[\w-]+", r'<span class="nb">\g<0></span>', text)
 
 
 def table(caption: str, head: list[str], rows: list[list[str]], kind: str = "") -> str:
