@@ -12,6 +12,7 @@ from docker import ROOT
 sys.path.insert(0, str(ROOT / "deploy/contrast"))
 
 from measure import report  # noqa: E402
+from measure.report.book import figure  # noqa: E402
 
 NAMES = {"django-single": "runserver", "gunicorn-nginx": "nginx + Gunicorn", "roadstead": "Roadstead"}
 RATE, SLEEP = "closed.me.rate", "slow.constant.p99"
@@ -94,13 +95,26 @@ def test_nothing_measured_is_a_page_all_the_same(tmp_path):
     [
         (8000, "10 times as many as nginx + Gunicorn (800)"),
         (400, "0.5 times as many as nginx + Gunicorn (800)"),
-        (820, "within the spread as many as nginx + Gunicorn (800)"),
+        (820, "as many as nginx + Gunicorn within the spread (800)"),
     ],
 )
 def test_sentences_follow_the_numbers(ours, expected, tmp_path):
     text = said(page(rates(ours=ours), tmp_path))
     assert expected in text
     assert ("Roadstead is compiled" in text) == (ours == 8000), "a reason only for what one sees"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (0, "ms", "0 ms"), (0.51234, "ms", "0.512 ms"), (9.999, "ms", "10 ms"), (999.7, "ms", "1 s"), (65600, "ms", "65.6 s"),
+        (14234.5, "requests/s", "14,200 requests/s"), (999.6, "requests/s", "1,000 requests/s"), (1, "requests", "1 request"),
+        (2321, "requests", "2,321 requests"), (9.44, "×", "9.4×"), (138.2, "×", "140×"), (0.0000163, "×", "0.000016×"),
+        (40.44, "MiB", "40.4 MiB"), ("none", "", "none"),
+    ],
+)  # fmt: skip
+def test_numbers_are_written_as_people_read_them(value, unit, expected):
+    assert figure(value, unit) == expected
 
 
 @pytest.mark.parametrize(("ours", "expected"), [(2, "takes 5 times as long (10 ms)"), (20, "takes 0.5 times as long (10 ms)")])

@@ -116,8 +116,10 @@ def measure_name(measure: str) -> str:
 def significant(value: float, digits: int = 3) -> str:
     if value == 0:
         return "0"
-    rounded = round(value, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:g}"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    if places <= 0:
+        return f"{round(value, places):,.0f}"
+    return f"{value:.{places}f}".rstrip("0").rstrip(".")
 
 
 def figure(value, unit: str = "") -> str:

@@ -132,7 +132,7 @@ def marks_row(book: Book, panel: Panel, system: str, axis: Axis) -> tuple[str, f
     for place, (number, _, row) in zip(at, found, strict=True):
         mark = f'<path class="mark m{number}" d="{SHAPES[number]}"/>'
         svg += f'{spread(row, axis)}<svg x="{place:.2f}%" y="1.75em" overflow="visible">{mark}</svg>'
-    told = "  ".join(f"{SIGNS[number]} {figure(row['value'], row['unit'])}" for number, _, row in found)
+    told = "\N{EN SPACE}".join(f"{SIGNS[number]} {figure(row['value'], row['unit'])}" for number, _, row in found)
     return svg + f'</g><text class="told" y="3.15em">{escape(told)}</text>', 4.6
 
 

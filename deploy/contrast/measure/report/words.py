@@ -75,11 +75,12 @@ def beside(book: Book, measure: str, connections: int | None, other: str, first:
     better, even = factor(book, measure, connections, other) or (None, False)
     if better is None:
         return f"{name} {value}"
-    how = "within the spread as" if even else f"{times(better)} as"
+    how, alike = ("as", " within the spread") if even else (f"{times(better)} as", "")
+    comma = "," if best else ""
     if more_is_better(measure):
-        return f"{how} many as {name} {value}"
+        return f"{how} many as {name}{alike and comma + alike} {value}"
     size = "much" if rows[other]["unit"] == "MiB" else "long"
-    return f"{name}{',' if best else ''} {'takes ' if first else ''}{how} {size} {value}"
+    return f"{name}{comma} {'takes ' if first else ''}{how} {size}{alike} {value}"
 
 
 def extremes(book: Book, rows: dict[str, dict], before: str) -> str:
