@@ -188,3 +188,11 @@ def test_rendered_anew_from_its_files(tmp_path):
     command = [sys.executable, "-m", "measure.report", str(tmp_path)]
     subprocess.run(command, cwd=ROOT / "deploy/contrast", check=True, timeout=30)
     assert {one.name for one in tmp_path.iterdir()} == {"contrast.json", "conditions.json", "contrast.html", "contrast.svg"}
+
+
+@pytest.mark.parametrize("measure", [RATE, SLEEP, f"ratio.{RATE}", "kill.lost", "memory.pss", "tls.groups", "token.none"])
+@pytest.mark.parametrize("value", [0, 12, "none"])
+def test_any_part_alone_is_a_page(measure, value, tmp_path):
+    numbers = not measure.startswith(("tls", "token"))
+    rows = [row("gunicorn-nginx", measure, value if numbers == (value != "none") else None, "ms")]
+    assert report.readme(rows, {}) and page(rows, tmp_path, systems=[])

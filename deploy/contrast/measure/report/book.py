@@ -70,7 +70,7 @@ class Book:
         return self.of(measure, self.load(measure))
 
     def name(self, system: str) -> str:
-        return self.names[system]
+        return self.names.get(system, system)
 
     def faults(self) -> list[dict]:
         return [row for row in self.rows if "fault" in row]

@@ -99,9 +99,8 @@ def bar_row(book: Book, panel: Panel, system: str, axis: Axis) -> tuple[str, flo
     row = panel.series[0].rows[system]
     if "fault" in row:
         return fault_row(book, system, row["fault"])
-    svg = (
-        name(book, system) + f'<text class="value" x="100%" y="1.05em">{escape(bare(row["value"], row["unit"]))}</text>'
-    )
+    value = escape(bare(row["value"], row["unit"]))
+    svg = f'{name(book, system)}<text class="value" x="100%" y="1.05em">{value}</text>'
     svg += '<rect class="track" y="1.45em" width="100%" height=".62em"/>'
     svg += f'<rect class="bar {family(system)}" y="1.45em" width="{axis.at(row["value"]):.2f}%" height=".62em"/>'
     return svg + whisker(row, axis, "1.76em"), 2.65
@@ -122,17 +121,17 @@ SHAPES = ("M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z", "M0-7L7 0 0 7-7 0z", "M-2.5-8h
 
 def marks_row(book: Book, panel: Panel, system: str, axis: Axis) -> tuple[str, float]:
     """A name, marks on a line, and their numbers below it."""
-    found = [(number, one.label, one.rows[system]) for number, one in enumerate(panel.series) if system in one.rows]
-    faults = [row["fault"] for _, _, row in found if "fault" in row]
+    found = [(number, one.rows[system]) for number, one in enumerate(panel.series) if system in one.rows]
+    faults = [row["fault"] for _, row in found if "fault" in row]
     if faults:
         return fault_row(book, system, faults[0])
-    at = [axis.at(row["value"]) for _, _, row in found]
+    at = [axis.at(row["value"]) for _, row in found]
     reach = f'<line class="reach" x1="{min(at):.2f}%" x2="{max(at):.2f}%" y1="1.75em" y2="1.75em"/>'
     svg = f'{name(book, system)}<g class="{family(system)}">{reach}'
-    for place, (number, _, row) in zip(at, found, strict=True):
+    for place, (number, row) in zip(at, found, strict=True):
         mark = f'<path class="mark m{number}" d="{SHAPES[number]}"/>'
         svg += f'{spread(row, axis)}<svg x="{place:.2f}%" y="1.75em" overflow="visible">{mark}</svg>'
-    told = "\N{EN SPACE}".join(f"{SIGNS[number]} {figure(row['value'], row['unit'])}" for number, _, row in found)
+    told = "\N{EN SPACE}".join(f"{SIGNS[number]} {figure(row['value'], row['unit'])}" for number, row in found)
     return svg + f'</g><text class="told" y="3.15em">{escape(told)}</text>', 4.6
 
 
