@@ -68,6 +68,7 @@ REST_FRAMEWORK = {
 
 USE_I18N = False
 USE_TZ = True
+TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = "/srv/static"
