@@ -2,9 +2,13 @@
 import os
 
 wsgi_app = "peer.wsgi"
-# docs: design.html#how-many-workers
-workers = 2 * len(os.sched_getaffinity(0)) + 1
-worker_class = os.environ.get("W", "sync")
-threads = int(os.environ.get("T", "1"))
+# docs: design.html#how-many-workers: 2 x cores + 1 "to start off with", then tune: with threads, one for each core is faster.
+workers = len(os.sched_getaffinity(0))
+# For requests that wait: threads, "generally in the 2-4 x cores range", each worker. docs: settings.html#threads
+worker_class = "gthread"
+threads = 4 * workers
+# Above nginx's own keepalive_timeout of 60 s, so that it is nginx that closes first.
+keepalive = 75
 # docs: faq.html#how-do-i-avoid-gunicorn-excessively-blocking-in-os-fchmod
 worker_tmp_dir = "/dev/shm"
+# No preload_app: HUP would then not load a new version. docs: signals.html
