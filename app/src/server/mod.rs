@@ -19,6 +19,7 @@ pub mod probe;
 pub mod production;
 pub mod signals;
 pub mod slot;
+mod socket;
 mod workers;
 
 pub use guard::RequestId;

@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     app,
     life::{Accepting, Life, Phase},
+    socket::{self, Listening},
 };
 use crate::state::AppState;
 
@@ -40,23 +41,22 @@ pub trait Accept: 'static {
 }
 
 impl Listener for UnixListener {
-    type Async = net::UnixListener;
+    type Async = Listening;
 
     fn share(&self) -> io::Result<Self> {
         self.try_clone()
     }
 
     fn into_async(self) -> io::Result<Self::Async> {
-        self.set_nonblocking(true)?;
-        net::UnixListener::from_std(self)
+        Listening::new(self)
     }
 }
 
-impl Accept for net::UnixListener {
-    type Stream = net::UnixStream;
+impl Accept for Listening {
+    type Stream = socket::Stream;
 
     async fn accept(&self) -> io::Result<Self::Stream> {
-        self.accept().await.map(|(stream, _)| stream)
+        self.accept().await
     }
 }
 
