@@ -14,6 +14,7 @@ use actix_web::{dev::AppConfig, web::Data};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net,
+    runtime::LocalOptions,
 };
 
 use super::{
@@ -95,14 +96,12 @@ pub fn start<L: Listener>(
             let (listener, state) = (listener.share()?, state.clone());
             let accepting = state.life.accept();
             thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                actix_rt::System::with_tokio_rt(|| {
-                    tokio::runtime::Builder::new_current_thread()
-                        .enable_all()
-                        .max_blocking_threads(BLOCKING_THREADS)
-                        .build()
-                        .expect("a runtime needs an epoll instance")
-                })
-                .block_on(work(listener, state, accepting));
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .max_blocking_threads(BLOCKING_THREADS)
+                    .build_local(LocalOptions::default())
+                    .expect("a runtime needs an epoll instance")
+                    .block_on(work(listener, state, accepting));
             })
         })
         .collect()
@@ -128,7 +127,7 @@ async fn work<L: Listener>(listener: L, state: Data<AppState>, accepting: Accept
     let serve = |stream| {
         let connection = life.connection();
         let answer = service.call((stream, None));
-        actix_rt::spawn(async move {
+        tokio::task::spawn_local(async move {
             // What fails here is one client's connection; failures of ours are replies.
             if let Err(error) = answer.await {
                 tracing::debug!("connection ended: {error}");
