@@ -4,10 +4,11 @@ import argparse
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 
-from . import REPORT, ROOT, Trouble, contrast, report, systems
-from .load import Load
+from . import REPORT, ROOT, Trouble, bench, contrast, report, systems
+from .load import Fault, Load
 from .rounds import overlapping
 
 EX_FAULTS, EX_FAILED = 1, 70
@@ -31,6 +32,10 @@ def main():
     run.add_argument("--programs", type=Path, default=ROOT / "target/release")
     run.add_argument("--report", type=Path, default=REPORT)
     run.add_argument("--readme", action="store_true")
+    alone = commands.add_parser("bench")
+    alone.add_argument("--project", default="roadstead-bench")
+    alone.add_argument("--programs", type=Path, default=ROOT / "target/release")
+    alone.add_argument("--report", type=Path, default=REPORT)
     compare = commands.add_parser("compare")
     compare.add_argument("before", type=Path)
     compare.add_argument("--report", type=Path, default=REPORT)
@@ -38,8 +43,8 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupted)
     try:
-        sys.exit({"contrast": run_contrast, "compare": run_compare}[options.command](options))
-    except Trouble as trouble:
+        sys.exit({"contrast": run_contrast, "bench": run_bench, "compare": run_compare}[options.command](options))
+    except (Trouble, Fault) as trouble:
         sys.exit(failed(str(trouble)))
     except Interrupted as by:
         print("\nInterrupted. What it started is gone; no report was written.", file=sys.stderr)
@@ -66,6 +71,18 @@ def run_contrast(options):
     for fault in sorted(faults):
         print(f"  wrong answers, no number: {fault}")
     return EX_FAULTS if faults else 0
+
+
+def run_bench(options):
+    """Nothing is compared with others here: a wrong answer is the stack's own, and ends it."""
+    Load.program = options.programs / "examples/load"
+    began = time.monotonic()
+    rows = bench.Bench(options).all()
+    options.report.mkdir(parents=True, exist_ok=True)
+    write(options.report / "bench.json", rows)
+    print(bench.table(rows))
+    print(f"{len(rows)} values in {time.monotonic() - began:.0f} s: {options.report / 'bench.json'}")
+    return 0
 
 
 def run_compare(options):

@@ -1,0 +1,280 @@
+"""The stack alone against its limits, side by side: what stands behind scripts/bench.sh.
+
+Both shapes of the same number of workers are measured: two slots that share the cores, as they stand, and one slot that has
+them all, its sibling stopped, as during a replacement.
+"""
+
+import contextlib
+import os
+import re
+import resource
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+from . import Trouble, client, engine
+from .contrast import Progress
+from .load import Load, Target, right
+from .rounds import Table
+
+ROUNDS, SECONDS, CONNECTIONS = 5, 1.2, 64
+IDLE = 10_000
+CORES = os.cpu_count() or 1
+COMPOSE = "deploy/contrast/bench.yml"
+ACCOUNT = "bench@example.org"
+LIVE = '{"state":"live"}'
+# A release beside the real one: 16 digits, as nginx wants them.
+FILES = "00000000000000be"
+
+# name: (path, a part of the right answer, connections)
+PROXIED = {
+    "limit": ("/limit/socket", LIVE, CONNECTIONS),
+    "constant": ("/health/live", LIVE, CONNECTIONS),
+    "whoami": ("/api/v1/drill/whoami", '"id"', CONNECTIONS),
+    "me": ("/api/v1/me", '"email"', CONNECTIONS),
+}
+OF_NGINX = {
+    "return": ("/limit/return", LIVE, CONNECTIONS),
+    "static-4k": (f"/static/{FILES}/4k.txt", "aaaa", CONNECTIONS),
+    "static-1m": (f"/static/{FILES}/1m.txt", "aaaa", 16),
+}
+WORDS = {
+    "return": "nginx's own `return 200`",
+    "limit": "the limit: an nginx behind a socket",
+    "constant": "a constant answer",
+    "whoami": "signed in, no read",
+    "me": "signed in, one indexed read",
+    "static-4k": "a file of 4 KiB",
+    "static-1m": "a file of 1 MiB",
+}
+
+
+class Bench:
+    def __init__(self, options):
+        self.folder = Path(tempfile.mkdtemp(prefix="roadstead-bench-"))
+        self.half = max(1, CORES // 2)
+        self.project = engine.Project(options.project, COMPOSE, ROADSTEAD_WORKERS=str(self.half))
+        self.password = secrets.token_urlsafe(18)
+        self.table = Table()
+        requests = len(PROXIED) * 2 + len(OF_NGINX)
+        self.progress = Progress(25 + ROUNDS * (requests * (SECONDS + 0.2) + 2 * SECONDS + 9) + 35)
+
+    def all(self):
+        try:
+            self.project.down()
+            self.step("starts", 25, self.start)
+            for number in range(ROUNDS):
+                self.round(number, "two-slots", PROXIED | OF_NGINX)
+                self.handshakes(number)
+            self.step("one slot takes over", 10, self.one_slot)
+            for number in range(ROUNDS):
+                self.round(number, "one-slot", PROXIED)
+            for number in range(ROUNDS):
+                self.step(f"a slot starts, {number + 1} of {ROUNDS}", 7, lambda number=number: self.slot_starts(number))
+            self.step(f"{IDLE:,} idle connections", 30, self.idle)
+        finally:
+            self.progress.end()
+            self.clear_up()
+        return self.table.rows()
+
+    def step(self, words, seconds, work):
+        self.progress.tell(words, new_turn=True)
+        work()
+        self.progress.done += seconds
+
+    def clear_up(self):
+        # From here on, nothing ends it before everything is gone.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for load in list(Load.running):
+            load.kill()
+        self.project.down()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- how it stands
+
+    def start(self):
+        self.project.up("postgres", "app-blue", "app-green", "limit", "nginx")
+        create = ["docker", "exec", "--interactive", self.project.container("app-blue"), "/roadstead"]
+        create += ["user", "create", ACCOUNT, "--password-stdin"]
+        done = subprocess.run(create, input=self.password, text=True, capture_output=True)
+        if done.returncode:
+            raise Trouble(f"no account: {done.stderr}")
+        ca, self.bearer = self.folder / "ca.crt", self.folder / "token"
+        ca.write_text(self.project.exec("nginx", "cat", "/secrets/nginx/site-ca.crt"))
+        address = self.project.address("nginx", "edge")
+        self.target = Target("https://localhost", f"{address}:8443", ca, self.bearer)
+        client.first_answer(self.target)
+        self.renew()
+        self.tls = client.Pinned(ssl.PROTOCOL_TLS_CLIENT)
+        self.tls.load_verify_locations(ca)
+        files = f"cd /srv/site/releases && mkdir {FILES} && cd {FILES} && head -c 1048576 /dev/zero | tr '\\0' a >1m.txt && head -c 4096 1m.txt >4k.txt"
+        engine.run(
+            "docker", "run", "--rm", "--network", "none", "--user", "10001", "--entrypoint", "sh",
+            "--volume", f"{self.project.name}_site:/srv/site", f"{self.project.name}-limit", "-c", files,
+        )  # fmt: skip
+
+    def renew(self):
+        """Access tokens live for five minutes."""
+        body = {"email": ACCOUNT, "password": self.password}
+        self.bearer.write_text(client.sign_in(self.target, "/api/v1/auth/token", body, "access_token"))
+
+    def one_slot(self):
+        self.project.environment["ROADSTEAD_WORKERS"] = str(2 * self.half)
+        self.project.replace("app-blue")
+        engine.run("docker", "stop", self.project.container("app-green"))
+        client.first_answer(self.target)
+
+    # ---- what is measured
+
+    def round(self, number, shape, requests):
+        self.renew()
+        names = list(requests)
+        rates = {}
+        # Forwards and backwards, so that none always comes after the same neighbour.
+        for name in names if number % 2 else reversed(names):
+            self.progress.tell(f"{shape}, round {number + 1} of {ROUNDS}: {name}", new_turn=name == "limit")
+            path, part, connections = requests[name]
+            report = right(self.target, f"GET {path}", connections=connections, seconds=SECONDS, expect_body=part)
+            self.progress.done += SECONDS + 0.2
+            rates[name] = report["rate"]
+            self.table.add(number, shape, f"closed.{name}.rate", report["rate"], "requests/s", connections)
+            self.table.add(number, shape, f"closed.{name}.p99", report["latency_ms"]["p99"], "ms", connections)
+        for name in PROXIED:
+            if name != "limit":
+                self.table.add(number, shape, f"ratio.{name}", rates[name] / rates["limit"], "×", CONNECTIONS)
+        if "return" in rates:
+            self.table.add(number, shape, "ratio.limit-to-return", rates["limit"] / rates["return"], "×", CONNECTIONS)
+
+    def handshakes(self, number):
+        for name, resumed in (("full", False), ("resumed", True)):
+            self.progress.tell(f"TLS handshakes, {name}")
+            self.table.add(number, "nginx", f"tls.{name}.rate", self.connects(resumed), "connections/s", CORES)
+            self.progress.done += SECONDS
+
+    def connects(self, resumed):
+        """New connections a second, each with one request, from as many threads as there are cores."""
+        until, counts, failures = time.monotonic() + SECONDS, [], []
+
+        def work():
+            count, session = 0, None
+            try:
+                while time.monotonic() < until:
+                    with self.connect(session if resumed else None) as stream:
+                        ask(stream, close=True)
+                        if count and stream.session_reused != resumed:
+                            raise Trouble(f"a TLS session was {'not ' if resumed else ''}resumed")
+                        session = stream.session
+                        count += 1
+            except (OSError, Trouble) as error:
+                failures.append(error)
+            counts.append(count)
+
+        threads = [threading.Thread(target=work) for _ in range(CORES)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise Trouble(f"TLS connections: {failures[0]}")
+        return sum(counts) / SECONDS
+
+    def connect(self, session=None):
+        host, port = self.target.connect.rsplit(":", 1)
+        plain = socket.create_connection((host, int(port)), 10)
+        return ssl.SSLContext.wrap_socket(self.tls, plain, server_hostname="localhost", session=session)
+
+    def slot_starts(self, number):
+        """From the engine's start of the process to the line that says that it is ready."""
+        green = self.project.container("app-green")
+        engine.run("docker", "start", green)
+        engine.wait_until(lambda: self.project.is_well("app-green"), 90, "app-green is well")
+        began = moment(self.project.inspect("app-green", anew=True)["State"]["StartedAt"])
+        lines = engine.run("docker", "logs", "--tail", "20", green).splitlines()
+        ready = [line for line in lines if '"message":"ready"' in line][-1]
+        ready = moment(re.search(r'"timestamp":"([^"]+)"', ready).group(1))
+        self.table.add(number, "slot", "start.ready", (ready - began) * 1e3, "ms")
+        engine.run("docker", "stop", green)
+
+    def idle(self):
+        """Connections that have asked once and then say nothing: what they take of nginx, and what others notice."""
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, IDLE + 4096), hard))
+        before = self.nginx_pss()
+        with contextlib.ExitStack() as stack:
+            streams = []
+            for _ in range(IDLE):
+                try:
+                    stream = stack.enter_context(self.connect())
+                    ask(stream, close=False)
+                except OSError as error:
+                    raise Trouble(f"after {len(streams):,} idle connections: {error}") from error
+                streams.append(stream)
+            after = self.nginx_pss()
+            report = right(self.target, "GET /health/live", connections=CONNECTIONS, seconds=SECONDS, expect_body=LIVE)
+            held = sum(map(is_open, streams))
+        for measure, value, unit in (
+            ("idle.held", held, "connections"),
+            ("idle.memory.pss", after, "MiB"),
+            ("idle.memory.each", (after - before) * 1024 / max(held, 1), "KiB"),
+            ("idle.constant.rate", report["rate"], "requests/s"),
+            ("idle.constant.p99", report["latency_ms"]["p99"], "ms"),
+        ):
+            self.table.add(0, "nginx", measure, value, unit, IDLE)
+
+    def nginx_pss(self):
+        return engine.pss_mib([pid for pid, _, _ in self.project.processes("nginx")], f"{self.project.name}-limit")
+
+
+def ask(stream, close):
+    """The shortest way: one request, and its answer."""
+    stream.sendall(b"GET /limit/return HTTP/1.1\r\nHost: localhost\r\n" + b"Connection: close\r\n" * close + b"\r\n")
+    answer = b""
+    while LIVE.encode() not in answer:
+        part = stream.recv(16384)
+        if not part:
+            raise Trouble(f"the connection ended after {answer[:80]}")
+        answer += part
+
+
+def is_open(stream):
+    stream.setblocking(False)
+    try:
+        return bool(stream.recv(1))
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+
+
+def moment(text):
+    """RFC 3339 with any number of digits, in seconds since 1970."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")
+
+
+def table(rows):
+    """For people, on the screen."""
+    found = {(row["system"], row["measure"]): row for row in rows}
+    lines = [f"{'requests a second':38}{'median':>10}{'lowest':>10}{'highest':>10}{'to the limit':>15}"]
+    for shape, words in (("two-slots", "two slots share the cores"), ("one-slot", "one slot has all cores")):
+        lines.append(f"{words}:")
+        for name in WORDS:
+            row, ratio = found.get((shape, f"closed.{name}.rate")), found.get((shape, f"ratio.{name}"))
+            if row:
+                numbers = "".join(f"{row[key]:>10,.0f}" for key in ("value", "low", "high"))
+                lines.append(f"  {WORDS[name]:36}{numbers}" + (f"{ratio['value']:>14.2f}×" if ratio else ""))
+    lines.append("")
+    for row in rows:
+        if row["system"] in ("nginx", "slot"):
+            spread = f" ({row['low']:,.4g} to {row['high']:,.4g})" if row["low"] != row["high"] else ""
+            lines.append(f"  {row['measure']:36}{row['value']:>10,.4g} {row['unit']}{spread}")
+    return "\n".join(lines)
