@@ -291,7 +291,8 @@ make_base() {
   return $status
 }
 
-# The engine with Compose, buildx and the base image; as in up.sh.
+# The engine with Compose, buildx and the base image; as in up.sh. Who started it may stop it again.
+# shellcheck disable=SC2034
 bring_engine() {
   STARTED_ENGINE=
   look_engine

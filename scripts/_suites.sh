@@ -121,7 +121,15 @@ suite_lint() {
   one "shfmt" shfmt -i 2 -ci -d $(shell_scripts)
   # shellcheck disable=SC2046
   one "hadolint" target/venv/bin/hadolint $(dockerfiles)
-  one "docker compose config" docker compose --env-file /dev/null --profile '*' config --quiet
+  one "docker compose config" lint_compose
+}
+
+lint_compose() {
+  local more
+  docker compose --env-file /dev/null --profile '*' config --quiet
+  for more in deploy/contrast/*.yml; do
+    docker compose --env-file /dev/null --file docker-compose.yml --file "$more" --profile '*' config --quiet
+  done
 }
 
 # What is sourced is looked at where it is sourced.

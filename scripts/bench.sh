@@ -22,15 +22,14 @@ set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 source "$here/_lib.sh"
 source "$here/_engine.sh"
-
-measure() { PYTHONPATH=$ROOT/deploy/contrast PYTHONDONTWRITEBYTECODE=1 exec python3 -m measure "$@"; }
+source "$here/_measure.sh"
 
 build_load_client() { cargo build --locked --release --example load; }
 
 # The front as it ships, and then the one with two locations more that is made of it.
 build_images() {
-  BUILDKIT_PROGRESS=plain docker compose --file docker-compose.yml build init postgres nginx
-  BUILDKIT_PROGRESS=plain docker compose --file docker-compose.yml --file deploy/contrast/bench.yml build nginx
+  docker compose --file docker-compose.yml build init postgres nginx
+  docker compose --file docker-compose.yml --file deploy/contrast/bench.yml build nginx
 }
 
 main() {
@@ -40,21 +39,7 @@ main() {
     *) usage_error "unknown: $1" ;;
   esac
   load_settings
-  have cargo || die "$EX_UNAVAILABLE" "there is no Rust here (no cargo in the PATH)" "rustup, from https://rustup.rs"
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-    die "$EX_UNAVAILABLE" "there is no python3, or one before 3.11" "install it"
-  own_folder target
-  # The contrast's: two at once would measure each other.
-  exec 9>target/contrast.lock
-  if have flock && ! flock -n 9; then
-    die "$EX_BUSY" "another measurement is at work" "wait until it is done: two at once would measure each other"
-  fi
-  log_to bench
-  bring_engine
-  export COMPOSE_PROJECT_NAME=$PROJECT-bench COMPOSE_DISABLE_ENV_FILE=1
-  # Where this machine trusts more than its system does, the build has to as well.
-  CA_BUNDLE=$(setting CA_BUNDLE "${CARGO_HTTP_CAINFO:-${SSL_CERT_FILE:-}}")
-  [ -s "$CA_BUNDLE" ] && export CA_BUNDLE || unset CA_BUNDLE
+  prepare_to_measure bench
   step "Build the load client" build_load_client
   step "Build the images" build_images
   trap - INT TERM

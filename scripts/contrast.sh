@@ -28,29 +28,23 @@ set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 source "$here/_lib.sh"
 source "$here/_engine.sh"
+source "$here/_measure.sh"
 
 readonly SYSTEMS='django-single django-threaded gunicorn-nginx uwsgi-nginx gunicorn uwsgi roadstead-dev roadstead'
 
-measure() { PYTHONPATH=$ROOT/deploy/contrast PYTHONDONTWRITEBYTECODE=1 exec python3 -m measure "$@"; }
-
 build_programs() { cargo build --locked --profile "$1" --bin roadstead --example load; }
 
-# The services that say how an image is built, of those that are measured. PostgreSQL's also looks at processes for the others.
+# build_images SYSTEM…: the services that say how an image is built. PostgreSQL's also looks at processes for the others.
 build_images() {
-  BUILDKIT_PROGRESS=plain docker compose --file docker-compose.yml --file deploy/contrast/compose.yml --profile contrast build "$@"
-}
-
-# images SYSTEM…
-images() {
-  local system app='' peer=''
+  local services=(postgres) system
   for system in "$@"; do
     case $system in
-      roadstead) app='init nginx' ;;
+      roadstead) services+=(init nginx) ;;
       roadstead-dev) ;;
-      *) peer=peer-migrate ;;
+      *) services+=(peer-migrate) ;;
     esac
   done
-  say postgres $app $peer
+  docker compose --file docker-compose.yml --file deploy/contrast/compose.yml --profile contrast build "${services[@]}"
 }
 
 main() {
@@ -67,7 +61,7 @@ main() {
         ;;
       --compare)
         [ -r "${2:-}" ] || usage_error "--compare takes a contrast.json of an earlier run; cannot read: ${2:-nothing}"
-        have python3 || die "$EX_UNAVAILABLE" "there is no python3 here" "install it"
+        need_python
         measure compare "$2"
         ;;
       *) usage_error "unknown: $1" ;;
@@ -75,26 +69,12 @@ main() {
     shift
   done
   load_settings
-  have cargo || die "$EX_UNAVAILABLE" "there is no Rust here (no cargo in the PATH)" "rustup, from https://rustup.rs"
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-    die "$EX_UNAVAILABLE" "there is no python3, or one before 3.11" "install it"
-  own_folder target
-  exec 9>target/contrast.lock
-  if have flock && ! flock -n 9; then
-    die "$EX_BUSY" "another measurement is at work" "wait until it is done: two at once would measure each other"
-  fi
-  log_to contrast
-  bring_engine
+  prepare_to_measure contrast
   profile=${CONTRAST_PROFILE:-release} folder=${CONTRAST_PROFILE:-release}
   [ "$profile" != dev ] || folder=debug
-  export COMPOSE_PROJECT_NAME=$PROJECT-contrast COMPOSE_DISABLE_ENV_FILE=1
-  # Where this machine trusts more than its system does, the build has to as well.
-  CA_BUNDLE=$(setting CA_BUNDLE "${CARGO_HTTP_CAINFO:-${SSL_CERT_FILE:-}}")
-  [ -s "$CA_BUNDLE" ] && export CA_BUNDLE || unset CA_BUNDLE
   step "Build the load client and the development server" build_programs "$profile"
   [ ${#only[@]} -gt 0 ] || read -ra only <<<"$SYSTEMS"
-  # shellcheck disable=SC2046
-  step "Build the images" build_images $(images "${only[@]}")
+  step "Build the images" build_images "${only[@]}"
   trap - INT TERM
   measure contrast --project "$COMPOSE_PROJECT_NAME" --programs "$ROOT/target/$folder" ${options[@]+"${options[@]}"}
 }

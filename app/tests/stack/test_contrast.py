@@ -28,6 +28,7 @@ class Peer(System):
     def __init__(self, answer):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
             count = 0
 
             def do_GET(self):

@@ -9,7 +9,7 @@ import time
 import pytest
 from workbench import ROOT, Workbench
 
-SCRIPTS = ("up.sh", "down.sh", "trust.sh", "check.sh", "test.sh", "contrast.sh")
+SCRIPTS = ("up.sh", "down.sh", "trust.sh", "check.sh", "test.sh", "contrast.sh", "bench.sh")
 NOBODY = 65534
 
 

@@ -35,7 +35,7 @@ class Load:
     program = ROOT / "target/release/examples/load"
     running: "set[Load]" = set()
 
-    def __init__(self, target, *requests, expect="200", **options):
+    def __init__(self, target, *requests, expect="200", **more):
         """Options as the client's: connections=64, seconds=1.5, rate=200; True is a flag."""
         self.out = tempfile.TemporaryFile("w+")
         self.said = tempfile.TemporaryFile("w+")
@@ -46,13 +46,15 @@ class Load:
         statuses = [expect] if isinstance(expect, str) else expect
         for status in statuses:
             words += ["--expect", status]
-        for name, value in options.items():
+        for name, value in more.items():
             for one in value if isinstance(value, (list, tuple)) else [value]:
                 words += [f"--{name.replace('_', '-')}"] + ([] if one is True else [str(one)])
         # A group of its own: Ctrl-C is ours to pass on.
-        self.child = subprocess.Popen(
-            [*map(str, words), target.url], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.said, process_group=0
-        )
+        options = {"stdin": subprocess.DEVNULL, "stdout": self.out, "stderr": self.said, "process_group": 0}
+        try:
+            self.child = subprocess.Popen([*map(str, words), target.url], **options)
+        except OSError as error:
+            raise Trouble(f"the load client does not start: {error}") from error
         Load.running.add(self)
 
     def stop(self):

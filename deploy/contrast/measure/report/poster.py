@@ -91,6 +91,7 @@ TABLE = {
     "open.me.p99": "their p99",
     "slow.constant.p99": "p99 while others sleep",
     "storm.whoami.p99": "p99 while others sign in",
+    "reload.lost": "lost in a restart",
     "replace.lost": "lost in a replacement",
     "memory.pss": "memory, MiB",
 }
