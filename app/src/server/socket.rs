@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     os::{fd::OwnedFd, unix::net::UnixListener},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -13,6 +14,9 @@ use std::{
 
 use rustix::net::{SendFlags, Shutdown, SocketFlags, accept_with, send, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd};
+
+/// Bytes of one read: a head, or a part of a body.
+const READ: usize = 8192;
 
 pub struct Listening(AsyncFd<OwnedFd>);
 
@@ -56,16 +60,19 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         loop {
             let mut ready = ready!(self.reading.poll_read_ready(context))?;
-            let room = buffer.initialize_unfilled();
+            // Not into the buffer itself, whose whole room would have to be zeroed first.
+            let mut room = [MaybeUninit::uninit(); READ];
+            let room = &mut room[..buffer.remaining().min(READ)];
             let wanted = room.len();
-            match ready.try_io(|socket| Ok(rustix::io::read(socket, room)?)) {
+            match ready.try_io(|socket| Ok(rustix::io::read(socket, &mut *room)?.0)) {
                 Ok(Ok(read)) => {
                     // Less than there was room for: that was all, and epoll announces what comes
-                    // next. It saves the read that would only say so.
-                    if 0 < read && read < wanted {
+                    // next. It saves the read that would only say so. (File descriptors, sent
+                    // along, would also cut a read short; a peer that does that waits.)
+                    if !read.is_empty() && read.len() < wanted {
                         ready.clear_ready();
                     }
-                    buffer.advance(read);
+                    buffer.put_slice(read);
                     return Poll::Ready(Ok(()));
                 }
                 Ok(Err(error)) => return Poll::Ready(Err(error)),
@@ -101,7 +108,9 @@ impl AsyncWrite for Stream {
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Called when all is written: then nobody asks about room any more.
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writing = None;
         Poll::Ready(Ok(()))
     }
 
@@ -137,6 +146,8 @@ mod tests {
         });
         ours.write_all(&sent).await.expect("a reader");
         assert!(ours.writing.is_some(), "there was room for all of it");
+        ours.flush().await.expect("a reader");
+        assert!(ours.writing.is_none(), "the second descriptor is given back");
         ours.shutdown().await.expect("a reader");
         assert!(reader.join().expect("no panic").expect("a writer") == sent);
     }
@@ -159,5 +170,32 @@ mod tests {
         drop(theirs);
         assert_eq!(ours.read(&mut got).await.expect("a writer"), 4);
         assert_eq!(ours.read(&mut got).await.expect("the end"), 0);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_read_of_just_the_room_there_was_is_followed_by_the_next() {
+        let (mut ours, mut theirs) = pair();
+        theirs.write_all(&[1; READ]).expect("a reader");
+        let mut got = vec![0; 2 * READ];
+        assert_eq!(ours.read(&mut got).await.expect("a writer"), READ);
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            theirs.write_all(&[2; READ + 1]).map(|()| theirs)
+        });
+        ours.read_exact(&mut got[..=READ]).await.expect("a writer");
+        assert!(got[..=READ].iter().all(|byte| *byte == 2));
+        drop(writer.join());
+        assert_eq!(ours.read(&mut got).await.expect("the end"), 0);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_peer_that_goes_ends_a_write_that_waits_for_room() {
+        let (mut ours, theirs) = pair();
+        let gone = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            drop(theirs);
+        });
+        ours.write_all(&vec![0; 4_000_000]).await.expect_err("nobody reads");
+        gone.join().expect("no panic");
     }
 }

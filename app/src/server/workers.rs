@@ -11,6 +11,7 @@ use std::{
 use actix_http::HttpService;
 use actix_service::{Service as _, ServiceFactory as _, map_config};
 use actix_web::{dev::AppConfig, web::Data};
+use rustix::process::{Resource, getrlimit};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net,
@@ -26,6 +27,8 @@ use crate::state::AppState;
 
 /// Above this many a worker leaves connections to the kernel's queue.
 const CONNECTIONS_PER_WORKER: usize = 4096;
+/// Files that are no clients' connections: the database's, the workers' own.
+const OTHER_FILES: u64 = 256;
 /// For the development server's files; production has nothing that waits here.
 const BLOCKING_THREADS: usize = 4;
 
@@ -141,10 +144,17 @@ async fn work<L: Listener>(listener: L, state: Data<AppState>, accepting: Accept
     life.reached(Phase::Ended).await;
 }
 
+/// A reply that waits for its reader takes a second descriptor; without one it would be cut short.
+fn connections_by_files() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(usize::MAX).max(1)
+}
+
 async fn accept<A: Accept>(listener: &A, life: &Arc<Life>, serve: impl Fn(A::Stream)) {
     let mut closing = pin!(life.reached(Phase::Closing));
-    loop {
-        if life.open() >= CONNECTIONS_PER_WORKER * life.accepting().max(1) {
+    let by_files = connections_by_files();
+    while life.phase() < Phase::Ended {
+        if life.open() >= by_files.min(CONNECTIONS_PER_WORKER * life.accepting().max(1)) {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         }

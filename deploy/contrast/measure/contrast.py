@@ -159,6 +159,12 @@ class Run:
             fault = str(error)
         except BROKEN as error:
             fault = f"no answer: {error}"
+        except Trouble as error:
+            # Four rounds of the others are not thrown away for it.
+            fault = f"it could not be measured: {error}"
+        finally:
+            for load in list(Load.running):
+                load.kill()
         if fault:
             for name, unit in measure.values.items():
                 self.table.fault(system.id, name, connections, unit, fault)
@@ -208,13 +214,10 @@ class Run:
 
 
 NOTES = [
-    "Load client, health checks and database share the cores with what is measured, for every system alike.",
-    "Whoever is not measured is frozen (cgroup freezer, or SIGSTOP for Roadstead dev).",
-    "Each answer's status and body are checked; one wrong answer, and the number is replaced by what was wrong.",
-    "Systems without nginx speak HTTP without TLS, which is in their favour.",
-    "Django's database is reached by a unix socket without TLS, Roadstead's over TLS as in production.",
-    "Roadstead dev runs on the host and not in a container, and its start includes making a database.",
+    "Roadstead dev runs on the host and not in a container; its start includes making a database.",
     "When a process is killed or replaced, eight clients read and write; after a failure each waits 20 ms.",
+    "On localhost Roadstead sends no Strict-Transport-Security on purpose: it would bind all other projects on that name.",
+    "In a quick run, what happens once (kill, restart, start, memory) is measured once, and so has no spread.",
 ]
 
 

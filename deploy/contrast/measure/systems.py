@@ -158,10 +158,15 @@ class Gunicorn(Peer):
     note = "As nginx + Gunicorn, without nginx and TLS."
     full_only = True
     apps, services = ("peer-gunicorn-alone",), ("peer-postgres", "peer-gunicorn-alone")
-    signal = "HUP"
+
+    def reload(self):
+        """https://docs.gunicorn.org/en/stable/signals.html"""
+        engine.run("docker", "kill", "--signal", "HUP", self.project.container(self.apps[0]))
 
     def restart(self):
         """A graceful reload; done when no worker from before is left."""
+        # One that was killed just now may have a successor that is still loading.
+        time.sleep(2)
         service = self.apps[0]
 
         def workers():
@@ -170,7 +175,7 @@ class Gunicorn(Peer):
             return {pid for pid, _, _ in processes if pid not in parents}
 
         before = workers()
-        engine.run("docker", "kill", "--signal", self.signal, self.project.container(service))
+        self.reload()
         engine.wait_until(lambda: workers() and not workers() & before, 30, f"{service} has new workers only")
 
 
@@ -187,6 +192,10 @@ class Uwsgi(Gunicorn):
     id, name = "uwsgi", "uWSGI alone"
     note = "As nginx + uWSGI, speaking HTTP itself, without TLS."
     apps, services = ("peer-uwsgi-alone",), ("peer-postgres", "peer-uwsgi-alone")
+
+    def reload(self):
+        """Worker by worker: https://uwsgi-docs.readthedocs.io/en/latest/articles/TheArtOfGracefulReloading.html"""
+        engine.run("docker", "exec", self.project.container(self.apps[0]), "sh", "-c", "echo c >/tmp/uwsgi.fifo")
 
 
 class UwsgiNginx(Uwsgi):
