@@ -2,7 +2,7 @@
 import os
 
 wsgi_app = "peer.wsgi"
-# docs: design.html#how-many-workers: 2 x cores + 1 "to start off with", then tune: with threads, one for each core is faster.
+# docs: design.html#how-many-workers: 2 x cores + 1 "to start off with", then tune: more than one a core only queue.
 workers = len(os.sched_getaffinity(0))
 # For requests that wait: threads, "generally in the 2-4 x cores range", each worker. docs: settings.html#threads
 worker_class = "gthread"
