@@ -7,7 +7,7 @@
 #   --full           1 to 256 connections, every endpoint, Gunicorn and uWSGI also alone; under 45 minutes
 #   --only SYSTEM    this one alone, or several: django-single, django-threaded, gunicorn-nginx, uwsgi-nginx,
 #                    gunicorn, uwsgi, roadstead-dev, roadstead
-#   --readme         puts the chart and the table into README.md, too
+#   --readme         writes the chart and the table of README.md anew, too
 #   --compare FILE   of an earlier contrast.json: how many of its ratios the last report confirms; measures nothing
 #
 # It builds what it measures, starts all of it apart from a stack that is up, and lets one system run at a time, in five
@@ -68,6 +68,8 @@ main() {
     esac
     shift
   done
+  [[ " ${options[*]-} " != *" --readme "* ]] || [ ${#only[@]} = 0 ] ||
+    usage_error "--readme shows all systems: not with --only"
   load_settings
   prepare_to_measure contrast
   profile=${CONTRAST_PROFILE:-release} folder=${CONTRAST_PROFILE:-release}

@@ -39,6 +39,7 @@ def conditions(**more):
 
 def page(rows, folder, **more):
     report.render(rows, conditions(**more), folder)
+    report.render_chart(rows, conditions(**more), folder)
     return (folder / "contrast.html").read_text()
 
 

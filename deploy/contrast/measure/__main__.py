@@ -19,6 +19,9 @@ class Interrupted(BaseException):
 
 
 def interrupted(number, _):
+    # A second one does not stop the clearing up.
+    for either in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(either, signal.SIG_IGN)
     raise Interrupted(number)
 
 
@@ -65,11 +68,13 @@ def run_contrast(options):
     write(options.report / "conditions.json", conditions)
     report.render(rows, conditions, options.report)
     if options.readme:
+        # The chart and the table are of one run, always.
+        report.render_chart(rows, conditions, options.report)
         report.write_readme(ROOT / "README.md", report.readme(rows, conditions))
     print(f"{len(rows)} values in {conditions['seconds']} s: {options.report / 'contrast.html'}")
     faults = {f"{row['system']}: {row['fault']}" for row in rows if "fault" in row}
     for fault in sorted(faults):
-        print(f"  wrong answers, no number: {fault}")
+        print(f"  no number: {fault}")
     return EX_FAULTS if faults else 0
 
 

@@ -21,7 +21,7 @@ class Pinned(ssl.SSLContext):
         return super().wrap_socket(sock, **options)
 
 
-def ask(target, method, path, body=None, token=None, timeout=30):
+def ask(target, method, path, body=None, token=None, timeout=10):
     """(status, headers, text); a new connection each time."""
     url = urlsplit(target.url)
     host, port = target.connect.rsplit(":", 1) if target.connect else (url.hostname, url.port)

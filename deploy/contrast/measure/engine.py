@@ -2,22 +2,32 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 
 from . import ROOT, Trouble
 
 
-def run(*command, check=True, **options):
+def run(*command, check=True, timeout=180, **options):
     """Its stdout. What fails is told with the end of what it said."""
+    words = [str(part) for part in command]
     # In a group of its own: Ctrl-C on a terminal is ours, and what clears up afterwards is not interrupted by a second one.
-    done = subprocess.run(
-        [str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, process_group=0, **options
-    )
-    if check and done.returncode:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
-        raise Trouble(f"{' '.join(str(part) for part in command[:6])} … failed ({done.returncode}):\n{said}")
-    return done.stdout
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    child = subprocess.Popen(words, **pipes, text=True, process_group=0, **options)
+    try:
+        out, error = child.communicate(timeout=timeout)
+    except BaseException as end:
+        # The whole group: `docker` leaves the work to a child of its own, which would go on.
+        os.killpg(child.pid, signal.SIGTERM)
+        child.communicate()
+        if isinstance(end, subprocess.TimeoutExpired):
+            raise Trouble(f"{' '.join(words[:6])} … took over {timeout} s") from end
+        raise
+    if check and child.returncode:
+        said = "\n".join((out + error).strip().splitlines()[-12:])
+        raise Trouble(f"{' '.join(words[:6])} … failed ({child.returncode}):\n{said}")
+    return out
 
 
 def wait_until(is_so, seconds, what):
@@ -50,7 +60,14 @@ class Project:
             wait_until(lambda service=service: self.is_well(service), 90, f"{service} is well")
 
     def down(self):
+        """Returns what is left all the same."""
+        helpers = run("docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}", check=False).split()
+        if helpers:
+            run("docker", "rm", "--force", *helpers, check=False)
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "2", check=False)
+        mine = ("--quiet", "--filter", f"label=com.docker.compose.project={self.name}")
+        kinds = {"container": ("ps", "--all"), "volume": ("volume", "ls"), "network": ("network", "ls")}
+        return [f"{kind} {one}" for kind, words in kinds.items() for one in run("docker", *words, *mine, check=False).split()]
 
     def exec(self, service, *command):
         return self.compose("exec", "-T", service, *command)
@@ -99,7 +116,8 @@ class Project:
     def freeze(self, services):
         """Those that run; one that was killed has nothing to freeze."""
         for service in set(services) - self.frozen:
-            run("docker", "pause", self.container(service), check=False)
+            if self.inspect(service, anew=True)["State"]["Running"]:
+                run("docker", "pause", self.container(service))
             self.frozen.add(service)
 
     def thaw(self, services):
@@ -115,7 +133,9 @@ class Project:
 
 # ---- processes, which mostly belong to others than whoever runs this
 
-HELPER = ("docker", "run", "--rm", "--network", "none", "--pid", "host", "--user", "0")
+LABEL = "roadstead.measure"
+ONE_OFF = ("docker", "run", "--rm", "--label", LABEL)
+HELPER = (*ONE_OFF, "--network", "none", "--pid", "host", "--user", "0")
 
 
 def kill(pid, image):

@@ -21,9 +21,9 @@ def endpoint(system, name):
 
 
 def quantiles(report, prefix):
-    """Those of which there were answers enough: a thousandth of two hundred is nobody."""
+    """None where there were not answers enough: a thousandth of two hundred is nobody."""
     enough = {"p50": 1, "p99": 100, "p999": 1000}
-    return {f"{prefix}.{name}": report["latency_ms"][name] for name, least in enough.items() if report["ok"] >= least}
+    return {f"{prefix}.{name}": report["latency_ms"][name] if report["ok"] >= least else None for name, least in enough.items()}
 
 
 class Measure:
@@ -86,9 +86,12 @@ class SignIn(Measure):
         return 0.3 + self.count / 20
 
     def take(self, system):
-        alone = right(system.target, sign_in(system), connections=1, count=2)
-        many = right(system.target, sign_in(system), connections=self.connections, count=self.count)
+        alone = right(system.target, sign_in(system), connections=1, count=2, expect_body=TOKEN)
+        many = right(system.target, sign_in(system), connections=self.connections, count=self.count, expect_body=TOKEN)
         return {"sign-in.rate": many["ok"] / many["seconds"], "sign-in.p50": alone["latency_ms"]["p50"]}
+
+
+TOKEN = '"access'
 
 
 def sign_in(system):
@@ -102,19 +105,19 @@ class Slow(Measure):
 
     connections: int
     seconds: float
-    values = {f"slow.constant.{name}": "ms" for name in ("quiet.p99", "p50", "p99", "max")}
+    values = {f"slow.constant.{name}": "ms" for name in ("quiet.p99", "p50", "p99", "p999", "max")}
 
     def take(self, system):
         request, part = endpoint(system, "constant")
-        quick = {"rate": 50, "connections": 64, "expect_body": part, "timeout": 30}
-        quiet = right(system.target, request, seconds=self.seconds / 2, **quick)
+        quick = {"rate": 200, "connections": 64, "expect_body": part, "timeout": 30}
+        quiet = right(system.target, request, seconds=0.5, **quick)
         sleepers = Load(
             system.target, "GET /api/v1/drill/sleep?ms=200", expect="204", connections=self.connections, seconds=self.seconds + 0.3
         )
         time.sleep(0.2)
         report = right(system.target, request, seconds=self.seconds, **quick)
         without_failure(sleepers.report())
-        values = {f"slow.constant.{name}": report["latency_ms"][name] for name in ("p50", "p99", "max")}
+        values = quantiles(report, "slow.constant") | {"slow.constant.max": report["latency_ms"]["max"]}
         return values | {"slow.constant.quiet.p99": quiet["latency_ms"]["p99"]}
 
 
@@ -124,29 +127,23 @@ class Storm(Measure):
 
     connections: int
     seconds: float
-    values = {"storm.whoami.p50": "ms", "storm.whoami.p99": "ms", "storm.sign-in.rate": "sign-ins/s"}
+    values = {f"storm.whoami.{q}": "ms" for q in ("p50", "p99", "p999")} | {"storm.sign-in.rate": "sign-ins/s"}
 
     def take(self, system):
         request, part = endpoint(system, "whoami")
-        # Whoever is told to come back later (503 with Retry-After) waits a little; that is no wrong answer.
-        storm = Load(system.target, sign_in(system), connections=self.connections, seconds=self.seconds + 0.3, pause=200)
+        many = {"connections": self.connections, "seconds": self.seconds + 0.3, "expect_body": TOKEN}
+        storm = Load(system.target, sign_in(system), **many)
         time.sleep(0.2)
-        report = right(system.target, request, rate=100, connections=64, seconds=self.seconds, expect_body=part, timeout=30)
-        stormed = storm.report()
-        if set(stormed["failed"]) - {"status_503"}:
-            without_failure(stormed)
-        return {
-            "storm.whoami.p50": report["latency_ms"]["p50"],
-            "storm.whoami.p99": report["latency_ms"]["p99"],
-            "storm.sign-in.rate": stormed["ok"] / stormed["seconds"],
-        }
+        report = right(system.target, request, rate=200, connections=64, seconds=self.seconds, expect_body=part, timeout=30)
+        stormed = without_failure(storm.report())
+        return quantiles(report, "storm.whoami") | {"storm.sign-in.rate": stormed["ok"] / stormed["seconds"]}
 
 
 def mixed(system, seconds, timeout):
     """Reads and writes of eight clients, which wait 20 ms after a failure and then go on."""
     request, part = endpoint(system, "me")
     options = {"connections": 8, "seconds": seconds, "pause": 20, "timeout": timeout}
-    return Load(system.target, request, POST, expect=["200", "201"], expect_body=[part, ""], **options)
+    return Load(system.target, request, POST, expect=["200", "201"], expect_body=[part, '"id"'], **options)
 
 
 @dataclass
@@ -154,7 +151,7 @@ class Kill(Measure):
     """One process that answers is killed, as for want of memory."""
 
     seconds: float
-    values = {"kill.lost": "requests", "kill.gap": "ms", "kill.back": ""}
+    values = {"kill.lost": "requests", "kill.gap": "ms"}
     connections = 8
 
     def take(self, system):
@@ -162,12 +159,8 @@ class Kill(Measure):
         time.sleep(0.4)
         system.kill_worker()
         report = load.report()
-        back = system.revive()
-        return {
-            "kill.lost": report["failed_total"],
-            "kill.gap": report["max_gap_ms"],
-            "kill.back": "by itself" if back else "when somebody starts it",
-        }
+        system.revive()
+        return {"kill.lost": report["failed_total"], "kill.gap": report["max_gap_ms"]}
 
 
 @dataclass
@@ -251,8 +244,8 @@ class Tls(Measure):
         connect = f"openssl s_client -connect {system.target.connect} -servername localhost -cipher ALL:@SECLEVEL=0"
         offers = [f"{connect} {option}" for option in PROTOCOLS.values()] + [f"{connect} -groups {group}" for group in GROUPS]
         script = "\n".join(f"if {offer} </dev/null >/dev/null 2>&1; then echo yes; else echo no; fi" for offer in offers)
-        network = f"{system.project.name}_{'edge' if system.id == 'roadstead' else 'contrast'}"
-        said = engine.run("docker", "run", "--rm", "--network", network, "--entrypoint", "sh", system.image, "-c", script).split()
+        network = f"{system.project.name}_{system.network}"
+        said = engine.run(*engine.ONE_OFF, "--network", network, "--entrypoint", "sh", system.image, "-c", script).split()
         offered = [name for name, answer in zip([*PROTOCOLS, *GROUPS], said, strict=True) if answer == "yes"]
         versions = [name for name in offered if name in PROTOCOLS]
         return {"tls.versions": ", ".join(versions), "tls.groups": ", ".join(name for name in offered if name in GROUPS)}
@@ -282,6 +275,8 @@ class Expired(Measure):
 
     def take(self, system):
         left = system.first_token_at + 301 - time.monotonic()
-        if left > 0:
-            time.sleep(left)
+        if left > 60:
+            # Only where few systems are measured; nobody waits minutes for one number.
+            return {}
+        time.sleep(max(left, 0))
         return {"token.expired": status_of(system, system.first_token)}

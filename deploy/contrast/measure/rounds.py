@@ -9,6 +9,10 @@ def rounded(value):
     return value if isinstance(value, str) or value is None else float(f"{value:.4g}")
 
 
+# How many times as many requests were lost, or what 200 to 401 is, says nothing.
+COMPARED = ("requests/s", "sign-ins/s", "ms", "MiB")
+
+
 class Table:
     def __init__(self):
         # (system, measure, connections) -> what each round gave, in their order; None for a round without.
@@ -26,7 +30,7 @@ class Table:
         self.faults.setdefault((system, measure, connections), words)
 
     def rows(self):
-        rows = [self._row(key) for key in self.values if key not in self.faults]
+        rows = [self._row(key) for key in self.values if key not in self.faults and self._is_whole(key)]
         rows += [
             {**_named(key, self.units[key[1]]), "value": None, "low": None, "high": None, "fault": words}
             for key, words in self.faults.items()
@@ -37,16 +41,22 @@ class Table:
         """Ours to each other system's, round by round: what the machine did in that round, it did to both."""
         rows = []
         for (system, measure, connections), values in self.values.items():
+            if self.units[measure] not in COMPARED or not self._is_whole((system, measure, connections)):
+                continue
             mine = self.values.get((ours, measure, connections), {})
             pairs = [
                 mine[number] / value
                 for number, value in values.items()
-                if number in mine and not isinstance(value, str) and value and mine[number]
+                if number in mine and value and mine[number]
             ]
             broken = {(system, measure, connections), (ours, measure, connections)} & self.faults.keys()
             if system != ours and pairs and not broken:
                 rows.append(_spread(_named((system, f"ratio.{measure}", connections), "×"), pairs))
         return rows
+
+    def _is_whole(self, key):
+        """A median of only those rounds that were fast enough to have the number would flatter."""
+        return None not in self.values[key].values()
 
     def _row(self, key):
         values = list(self.values[key].values())

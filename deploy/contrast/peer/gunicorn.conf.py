@@ -7,6 +7,8 @@ workers = len(os.sched_getaffinity(0))
 # For requests that wait: threads, "generally in the 2-4 x cores range", each worker. docs: settings.html#threads
 worker_class = "gthread"
 threads = 4 * workers
+# No watchdog: it would count the time in which a system is frozen, and kill the workers when they go on.
+timeout = 0
 # Above nginx's own keepalive_timeout of 60 s, so that it is nginx that closes first.
 keepalive = 75
 # docs: faq.html#how-do-i-avoid-gunicorn-excessively-blocking-in-os-fchmod

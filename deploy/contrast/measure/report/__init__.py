@@ -16,10 +16,13 @@ BEGIN, END = "<!-- contrast -->", "<!-- /contrast -->"
 
 
 def render(rows: list[dict], conditions: dict, folder: Path) -> None:
-    """Writes contrast.html and contrast.svg."""
-    book = Book(rows, conditions)
-    write(Path(folder) / "contrast.html", page(book))
-    write(Path(folder) / "contrast.svg", poster(book))
+    """Writes contrast.html."""
+    write(Path(folder) / "contrast.html", page(Book(rows, conditions)))
+
+
+def render_chart(rows: list[dict], conditions: dict, folder: Path) -> None:
+    """Writes contrast.svg, the README's chart."""
+    write(Path(folder) / "contrast.svg", poster(Book(rows, conditions)))
 
 
 def readme(rows: list[dict], conditions: dict) -> str:

@@ -68,7 +68,7 @@ def headline(book: Book) -> str:
         "closed.me.rate": with_load("Signed-in user, one database read", book.load("closed.me.rate")),
         "slow.constant.p99": f"p99 of a constant answer while {slow} sleep",
         "storm.whoami.p99": f"p99 of the signed-in user while {storm} sign in",
-        "replace.lost": "Requests lost while the application is replaced",
+        "reload.lost": "Requests lost in a restart",
     }
     return "".join(card(book, measure, title) for measure, title in cards.items() if OURS in values(book.main(measure)))
 

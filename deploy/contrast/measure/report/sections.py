@@ -229,7 +229,7 @@ def work(book: Book) -> Section:
 
 EVENTS = {
     "kill": ("A worker is killed", "When one worker process is killed"),
-    "reload": ("A restart", "When the server is restarted as its documentation says"),
+    "reload": ("A restart", "When the server is restarted"),
     "replace": ("A replacement", "When the containers are replaced, as by a new version"),
 }
 
@@ -242,7 +242,9 @@ def interruptions(book: Book) -> Section:
     told = [words.lost(book, event, sentence) for event, (_, sentence) in EVENTS.items()]
     reason = (
         "A request is lost when it was accepted by a process that ends without answering it, or comes while nobody"
-        " accepts. Roadstead's two slots hand over to each other, so that one of them always accepts; what a killed"
+        " accepts. A restart is as each documentation has it: Gunicorn reloads by HUP, uWSGI worker by worker, a development"
+        " server is ended and started, Roadstead's slots are replaced one after the other. Where a container is replaced, the"
+        " others have one and Roadstead two, whose slots hand over to each other, so that one of them always accepts; what a killed"
         " process was just working on, nobody can save."
     )
     return Section(

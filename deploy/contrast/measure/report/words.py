@@ -115,8 +115,8 @@ def faulty(book: Book, rows: list[dict[str, dict]]) -> str:
     if not systems:
         return ""
     return (
-        f"A fault ({listed([book.name(one) for one in systems])}) stands for wrong answers or none; a fast error is not"
-        " speed."
+        f"A fault ({listed([book.name(one) for one in systems])}) stands for wrong answers, for none, or for a set-up that"
+        " failed: its words say which. A fast error is not speed."
     )
 
 
