@@ -16,6 +16,8 @@ from stack import Stack
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 TESTS = "scripts/test.sh\n"
 DEV = "cargo run -- dev\n"
+# Minutes of measuring: no test.
+CONTRAST = "scripts/contrast.sh\n"
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +33,10 @@ def copy():
 
 
 def test_the_tour(copy):
-    assert TESTS in BLOCKS and DEV in BLOCKS and "scripts/up.sh\n" in BLOCKS
+    assert {TESTS, DEV, CONTRAST, "scripts/up.sh\n"} <= set(BLOCKS)
     stack = Stack()
     environment = stack.environment | {"COMPOSE_PROJECT_NAME": f"{stack.project}-readme"}
-    script = "set -euo pipefail\n" + "".join(block for block in BLOCKS if block not in (TESTS, DEV))
+    script = "set -euo pipefail\n" + "".join(block for block in BLOCKS if block not in (TESTS, DEV, CONTRAST))
     try:
         said = run("bash", "-c", script, cwd=copy, env=environment, timeout=1800).stdout
     finally:
