@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import ssl
+import statistics
 import subprocess
 import tempfile
 import time
@@ -25,7 +26,9 @@ from .contrast import Progress
 from .load import Load, Target, right
 from .rounds import Table
 
-ROUNDS, SECONDS, CONNECTIONS = 5, 1.2, 64
+ROUNDS, CONNECTIONS = 5, 64
+# A round is three turns for each, one after the other: so that what else the machine does meanwhile falls on all alike.
+TURNS, SECONDS = 3, 0.5
 IDLE = 10_000
 CORES = os.cpu_count() or 1
 COMPOSE = "deploy/contrast/bench.yml"
@@ -65,7 +68,7 @@ class Bench:
         self.password = secrets.token_urlsafe(18)
         self.table = Table()
         requests = len(PROXIED) * 2 + len(OF_NGINX)
-        self.progress = Progress(25 + ROUNDS * (requests * (SECONDS + 0.2) + 2 * SECONDS + 9) + 35)
+        self.progress = Progress(25 + ROUNDS * (requests * TURNS * (SECONDS + 0.1) + 2 * TURNS * SECONDS + 9) + 35)
 
     def all(self):
         try:
@@ -139,18 +142,22 @@ class Bench:
 
     def round(self, number, shape, requests):
         self.renew()
-        names = list(requests)
-        rates = {}
-        # Forwards and backwards, so that none always comes after the same neighbour.
-        for name in names if number % 2 else reversed(names):
-            self.progress.tell(f"{shape}, round {number + 1} of {ROUNDS}: {name}", new_turn=name == "limit")
-            path, part, connections = requests[name]
-            target = self.target if name in ("whoami", "me") else self.open_to_all
-            report = right(target, f"GET {path}", connections=connections, seconds=SECONDS, expect_body=part)
-            self.progress.done += SECONDS + 0.2
-            rates[name] = report["rate"]
-            self.table.add(number, shape, f"closed.{name}.rate", report["rate"], "requests/s", connections)
-            self.table.add(number, shape, f"closed.{name}.p99", report["latency_ms"]["p99"], "ms", connections)
+        self.progress.tell(f"{shape}, round {number + 1} of {ROUNDS}", new_turn=True)
+        reports = {name: [] for name in requests}
+        for turn in range(TURNS):
+            # Forwards and backwards, so that none always comes after the same neighbour.
+            for name in reports if turn % 2 else reversed(reports):
+                self.progress.tell(f"{shape}, round {number + 1} of {ROUNDS}: {name}")
+                path, part, connections = requests[name]
+                target = self.target if name in ("whoami", "me") else self.open_to_all
+                reports[name].append(right(target, f"GET {path}", connections=connections, seconds=SECONDS, expect_body=part))
+                self.progress.done += SECONDS + 0.1
+        rates = {name: statistics.mean(report["rate"] for report in of_it) for name, of_it in reports.items()}
+        for name, of_it in reports.items():
+            connections = requests[name][2]
+            late = statistics.median(report["latency_ms"]["p99"] for report in of_it)
+            self.table.add(number, shape, f"closed.{name}.rate", rates[name], "requests/s", connections)
+            self.table.add(number, shape, f"closed.{name}.p99", late, "ms", connections)
         for name in PROXIED:
             if name != "limit":
                 self.table.add(number, shape, f"ratio.{name}", rates[name] / rates["limit"], "×", CONNECTIONS)
@@ -162,10 +169,10 @@ class Bench:
         for name, options in (("full", {"full_handshakes": True}), ("resumed", {})):
             self.progress.tell(f"TLS handshakes, {name}")
             report = right(
-                self.open_to_all, "GET /limit/return", new_connections=True, connections=8, seconds=SECONDS, expect_body=LIVE, **options
+                self.open_to_all, "GET /limit/return", new_connections=True, connections=8, seconds=TURNS * SECONDS, expect_body=LIVE, **options
             )
             self.table.add(number, "nginx", f"tls.{name}.rate", report["rate"], "connections/s", 8)
-            self.progress.done += SECONDS
+            self.progress.done += TURNS * SECONDS
 
     def connect(self):
         host, port = self.target.connect.rsplit(":", 1)
@@ -199,7 +206,7 @@ class Bench:
                     raise Trouble(f"after {len(streams):,} idle connections: {error}") from error
                 streams.append(stream)
             after = self.nginx_pss()
-            report = right(self.open_to_all, "GET /health/live", connections=CONNECTIONS, seconds=SECONDS, expect_body=LIVE)
+            report = right(self.open_to_all, "GET /health/live", connections=CONNECTIONS, seconds=TURNS * SECONDS, expect_body=LIVE)
             held = sum(map(is_open, streams))
         for measure, value, unit in (
             ("idle.held", held, "connections"),

@@ -72,15 +72,17 @@ def _named(key, unit):
 
 
 def _spread(named, values):
-    low, middle, high = min(values), statistics.median(values), max(values)
-    return {**named, "value": rounded(middle), "low": rounded(low), "high": rounded(high)}
+    # What was measured once has no spread.
+    low, high = (min(values), max(values)) if len(values) > 1 else (None, None)
+    return {**named, "value": rounded(statistics.median(values)), "low": rounded(low), "high": rounded(high)}
 
 
 def overlapping(rows, others):
     """Of the ratios that both runs have: how many intervals have a point in common, and which have none."""
 
     def ratios(rows):
-        return {(row["system"], row["measure"], row["connections"]): row for row in rows if row["measure"].startswith("ratio.")}
+        wanted = [row for row in rows if row["measure"].startswith("ratio.") and row["low"] is not None]
+        return {(row["system"], row["measure"], row["connections"]): row for row in wanted}
 
     first, second = ratios(rows), ratios(others)
     common = first.keys() & second.keys()
