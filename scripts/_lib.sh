@@ -34,6 +34,17 @@ usage_error() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+need_cargo() {
+  have cargo || die "$EX_UNAVAILABLE" "there is no Rust here (no cargo in the PATH)" \
+    "rustup, from https://rustup.rs, gives the current one; Debian 13: apt-get install -t trixie-backports cargo rustc"
+}
+
+# trust_in_builds CA_BUNDLE: where this machine trusts more than its system does, builds have to as well.
+trust_in_builds() {
+  local bundle=${1:-${CARGO_HTTP_CAINFO:-${SSL_CERT_FILE:-}}}
+  if [ -s "$bundle" ]; then export CA_BUNDLE=$bundle; fi
+}
+
 # indent FILE LINES: the end of a log, set off from our own words.
 indent() { tail -n "$2" "$1" | sed 's/^/    | /'; }
 

@@ -11,8 +11,7 @@ need_python() {
 
 # prepare_to_measure NAME: looks, locks, brings the engine; what is built and started is the project NAME's.
 prepare_to_measure() {
-  local bundle
-  have cargo || die "$EX_UNAVAILABLE" "there is no Rust here (no cargo in the PATH)" "rustup, from https://rustup.rs"
+  need_cargo
   need_python
   own_folder target
   exec 9>target/measure.lock
@@ -22,7 +21,5 @@ prepare_to_measure() {
   log_to "$1"
   bring_engine
   export COMPOSE_PROJECT_NAME=$PROJECT-$1 COMPOSE_DISABLE_ENV_FILE=1 BUILDKIT_PROGRESS=plain
-  # Where this machine trusts more than its system does, the build has to as well.
-  bundle=$(setting CA_BUNDLE "${CARGO_HTTP_CAINFO:-${SSL_CERT_FILE:-}}")
-  if [ -s "$bundle" ]; then export CA_BUNDLE=$bundle; else unset CA_BUNDLE; fi
+  trust_in_builds "$(setting CA_BUNDLE '')"
 }

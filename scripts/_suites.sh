@@ -7,14 +7,11 @@ TABLE=
 
 # A person's own settings and stack are none of the tests' business.
 set_own_settings() {
-  local name bundle
   # shellcheck disable=SC2046
   unset $(compgen -e | grep -E '^(ROADSTEAD|COMPOSE)_' || true)
   # What tests build and start is called so; the number says whose it is.
   export TEST_PROJECT=roadstead-test-$$ COMPOSE_PROJECT_NAME=roadstead-test-$$ PYTHONDONTWRITEBYTECODE=1
-  # Where this machine trusts more than its system does, builds have to as well.
-  bundle=${CA_BUNDLE:-${CARGO_HTTP_CAINFO:-${SSL_CERT_FILE:-}}}
-  if [ -s "$bundle" ]; then export CA_BUNDLE=$bundle; fi
+  trust_in_builds "${CA_BUNDLE:-}"
   # So that an interruption lets pytest and PostgreSQL clear up: they do on INT.
   STOP_SIGNAL=INT
 }
@@ -26,8 +23,7 @@ needed() { have "$1" || PACKAGES+=" $2"; }
 
 look_tools() {
   PACKAGES=
-  have cargo || die "$EX_UNAVAILABLE" "there is no Rust here (no cargo in the PATH)" \
-    "rustup, from https://rustup.rs, gives the current one; Debian 13: apt-get install -t trixie-backports cargo rustc"
+  need_cargo
   needed cc gcc
   needed openssl openssl
   needed shfmt shfmt
