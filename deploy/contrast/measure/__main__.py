@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import REPORT, ROOT, Trouble, bench, contrast, report, systems
+from . import REPORT, ROOT, Trouble, bench, contrast, engine, report, systems
 from .load import Fault, Load
 from .rounds import overlapping
 
@@ -20,8 +20,7 @@ class Interrupted(BaseException):
 
 def interrupted(number, _):
     # A second one does not stop the clearing up.
-    for either in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(either, signal.SIG_IGN)
+    engine.uninterruptible()
     raise Interrupted(number)
 
 

@@ -9,30 +9,26 @@ import os
 import re
 import resource
 import secrets
-import shutil
-import signal
 import socket
 import ssl
 import statistics
-import subprocess
 import tempfile
-import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from . import Trouble, client, engine
-from .contrast import Progress
-from .load import Load, Target, right
+from .contrast import Progress, clear_up
+from .load import right
 from .rounds import Table
+from .systems import Stack
 
 ROUNDS, CONNECTIONS = 5, 64
 # A round is three turns for each, one after the other: so that what else the machine does meanwhile falls on all alike.
 TURNS, SECONDS = 3, 0.5
 IDLE = 10_000
 CORES = os.cpu_count() or 1
-COMPOSE = "deploy/contrast/bench.yml"
-ACCOUNT = "bench@example.org"
+COMPOSE = ("deploy/contrast/stack.yml", "deploy/contrast/bench.yml")
 LIVE = '{"state":"live"}'
 # A release beside the real one: 16 digits, as nginx wants them.
 FILES = "00000000000000be"
@@ -64,8 +60,8 @@ class Bench:
     def __init__(self, options):
         self.folder = Path(tempfile.mkdtemp(prefix="roadstead-bench-"))
         self.half = max(1, CORES // 2)
-        self.project = engine.Project(options.project, COMPOSE, ROADSTEAD_WORKERS=str(self.half))
-        self.password = secrets.token_urlsafe(18)
+        self.project = engine.Project(options.project, *COMPOSE, ROADSTEAD_WORKERS=str(self.half))
+        self.stack = Stack(self.project, self.folder, secrets.token_urlsafe(18))
         self.table = Table()
         requests = len(PROXIED) * 2 + len(OF_NGINX)
         self.progress = Progress(25 + ROUNDS * (requests * TURNS * (SECONDS + 0.1) + 2 * TURNS * SECONDS + 9) + 35)
@@ -85,7 +81,7 @@ class Bench:
             self.step(f"{IDLE:,} idle connections", 30, self.idle)
         finally:
             self.progress.end()
-            self.clear_up()
+            clear_up(self.project, self.folder)
         return self.table.rows()
 
     def step(self, words, seconds, work):
@@ -93,44 +89,17 @@ class Bench:
         work()
         self.progress.done += seconds
 
-    def clear_up(self):
-        # From here on, nothing ends it before everything is gone.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        for load in list(Load.running):
-            load.kill()
-        self.project.down()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     # ---- how it stands
 
     def start(self):
-        self.project.up("postgres", "app-blue", "app-green", "limit", "nginx")
-        create = ["docker", "exec", "--interactive", self.project.container("app-blue"), "/roadstead"]
-        create += ["user", "create", ACCOUNT, "--password-stdin"]
-        done = subprocess.run(create, input=self.password, text=True, capture_output=True)
-        if done.returncode:
-            raise Trouble(f"no account: {done.stderr}")
-        ca, self.bearer = self.folder / "ca.crt", self.folder / "token"
-        ca.write_text(self.project.exec("nginx", "cat", "/secrets/nginx/site-ca.crt"))
-        address = self.project.address("nginx", "edge")
-        self.target = Target("https://localhost", f"{address}:8443", ca, self.bearer)
+        self.project.up(*Stack.services, "limit")
+        self.stack.start()
+        self.target = self.stack.target
         # Without a token: it would make a constant request three times as long.
         self.open_to_all = replace(self.target, bearer=None)
-        client.first_answer(self.target)
-        self.renew()
-        self.tls = client.Pinned(ssl.PROTOCOL_TLS_CLIENT)
-        self.tls.load_verify_locations(ca)
+        self.tls = client.trust(self.target)
         files = f"cd /srv/site/releases && mkdir {FILES} && cd {FILES} && head -c 1048576 /dev/zero | tr '\\0' a >1m.txt && head -c 4096 1m.txt >4k.txt"
-        engine.run(
-            "docker", "run", "--rm", "--network", "none", "--user", "10001", "--entrypoint", "sh",
-            "--volume", f"{self.project.name}_site:/srv/site", f"{self.project.name}-limit", "-c", files,
-        )  # fmt: skip
-
-    def renew(self):
-        """Access tokens live for five minutes."""
-        body = {"email": ACCOUNT, "password": self.password}
-        self.bearer.write_text(client.sign_in(self.target, "/api/v1/auth/token", body, "access_token"))
+        engine.in_image(self.stack.image, files, "--user", "10001", "--volume", f"{self.project.name}_site:/srv/site")
 
     def one_slot(self):
         self.project.environment["ROADSTEAD_WORKERS"] = str(2 * self.half)
@@ -141,7 +110,7 @@ class Bench:
     # ---- what is measured
 
     def round(self, number, shape, requests):
-        self.renew()
+        self.stack.renew()
         self.progress.tell(f"{shape}, round {number + 1} of {ROUNDS}", new_turn=True)
         reports = {name: [] for name in requests}
         for turn in range(TURNS):
@@ -175,9 +144,7 @@ class Bench:
             self.progress.done += TURNS * SECONDS
 
     def connect(self):
-        host, port = self.target.connect.rsplit(":", 1)
-        plain = socket.create_connection((host, int(port)), 10)
-        return ssl.SSLContext.wrap_socket(self.tls, plain, server_hostname="localhost")
+        return self.tls.wrap_socket(socket.create_connection(self.target.address, 10))
 
     def slot_starts(self, number):
         """From the engine's start of the process to the line that says that it is ready."""
@@ -218,7 +185,7 @@ class Bench:
             self.table.add(0, "nginx", measure, value, unit, IDLE)
 
     def nginx_pss(self):
-        return engine.pss_mib([pid for pid, _, _ in self.project.processes("nginx")], f"{self.project.name}-limit")
+        return engine.pss_mib([pid for pid, _, _ in self.project.processes("nginx")], self.stack.image)
 
 
 def ask(stream):

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import http.client
 import json
-import socket
 import ssl
 import time
 from urllib.parse import urlsplit
@@ -21,16 +20,19 @@ class Pinned(ssl.SSLContext):
         return super().wrap_socket(sock, **options)
 
 
+def trust(target):
+    context = Pinned(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(target.ca)
+    return context
+
+
 def ask(target, method, path, body=None, token=None, timeout=10):
     """(status, headers, text); a new connection each time."""
     url = urlsplit(target.url)
-    host, port = target.connect.rsplit(":", 1) if target.connect else (url.hostname, url.port)
     if url.scheme == "https":
-        trust = Pinned(ssl.PROTOCOL_TLS_CLIENT)
-        trust.load_verify_locations(target.ca)
-        connection = http.client.HTTPSConnection(host, int(port), timeout=timeout, context=trust)
+        connection = http.client.HTTPSConnection(*target.address, timeout=timeout, context=trust(target))
     else:
-        connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
+        connection = http.client.HTTPConnection(*target.address, timeout=timeout)
     headers = {"Host": url.netloc, "Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -40,7 +42,7 @@ def ask(target, method, path, body=None, token=None, timeout=10):
         return answer.status, answer.headers, answer.read().decode(errors="replace")
 
 
-BROKEN = (OSError, http.client.HTTPException, socket.timeout)
+BROKEN = (OSError, http.client.HTTPException)
 
 
 def wrong(target):

@@ -4,7 +4,6 @@ import os
 import platform
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from .rounds import Table
 from .systems import ALL, Stack
 
 ROUNDS = 5
-COMPOSE = "deploy/contrast/compose.yml"
+COMPOSE = ("deploy/contrast/stack.yml", "deploy/contrast/compose.yml")
 
 QUICK = [
     Closed("me", 64, 0.4),
@@ -72,12 +71,25 @@ class Progress:
             print("\r\033[K", end="")
 
 
+def clear_up(project, folder, systems=()):
+    engine.uninterruptible()
+    Load.kill_all()
+    try:
+        for system in systems:
+            system.stop()
+    finally:
+        left = project.down()
+        shutil.rmtree(folder, ignore_errors=True)
+    for one in left:
+        print(f"Warning: could not be removed: {one} (docker compose --project-name {project.name} down --volumes)", file=sys.stderr)
+
+
 class Run:
     def __init__(self, options):
         self.options = options
         self.folder = Path(tempfile.mkdtemp(prefix="roadstead-contrast-"))
         password = secrets.token_urlsafe(18)
-        self.project = engine.Project(options.project, COMPOSE, CONTRAST_PASSWORD=password)
+        self.project = engine.Project(options.project, *COMPOSE, CONTRAST_PASSWORD=password)
         wanted = options.only or [kind.id for kind in ALL if options.full or not kind.full_only]
         self.systems = [kind(self.project, self.folder, password) for kind in ALL if kind.id in wanted]
         self.table = Table()
@@ -104,7 +116,7 @@ class Run:
                 self.turn(ROUNDS, system, [Expired()])
         finally:
             self.progress.end()
-            self.clear_up()
+            clear_up(self.project, self.folder, self.systems)
         rows = self.table.rows() + self.table.ratios(Stack.id)
         return rows, self.conditions(versions, time.monotonic() - began)
 
@@ -117,8 +129,8 @@ class Run:
             self.progress.tell(f"{system.name}: starts", new_turn=True)
             try:
                 system.start()
-                system.first_token, system.first_token_at = system.token(), time.monotonic()
                 system.renew()
+                system.first_token, system.first_token_at = system.access, system.signed_in
             except (Fault, Trouble, *BROKEN) as error:
                 self.broken[system.id] = f"it does not start: {error}"
             for measure in LOOKED_AT_ONCE:
@@ -168,38 +180,21 @@ class Run:
             # Four rounds of the others are not thrown away for it.
             fault = f"not measured: {error}"
         finally:
-            for load in list(Load.running):
-                load.kill()
+            Load.kill_all()
         if fault:
             for name, unit in measure.values.items():
                 self.table.fault(system.id, name, connections, unit, fault)
-
-    def clear_up(self):
-        # From here on, nothing ends it before everything is gone.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        for load in list(Load.running):
-            load.kill()
-        try:
-            for system in self.systems:
-                if hasattr(system, "stop"):
-                    system.stop()
-        finally:
-            left = self.project.down()
-            shutil.rmtree(self.folder, ignore_errors=True)
-        for one in left:
-            print(f"Warning: could not be removed: {one} (docker compose --project-name {self.project.name} down --volumes)", file=sys.stderr)
 
     # ---- the conditions
 
     def versions(self):
         versions = {"Roadstead": engine.run("git", "-C", ROOT, "describe", "--always", "--dirty", check=False).strip() or "?"}
-        versions["PostgreSQL"] = in_image(f"{self.project.name}-postgres", "postgres --version | cut -d ' ' -f 3")
+        versions["PostgreSQL"] = engine.in_image(f"{self.project.name}-postgres", "postgres --version | cut -d ' ' -f 3").strip()
         services = {service for system in self.systems for service in system.services}
         if "nginx" in services:
-            versions["nginx"] = in_image(f"{self.project.name}-nginx", "nginx -v 2>&1 | cut -d / -f 2")
+            versions["nginx"] = engine.in_image(f"{self.project.name}-nginx", "nginx -v 2>&1 | cut -d / -f 2").strip()
         if "peer-postgres" in services:
-            for line in in_image(f"{self.project.name}-peer", PEER_VERSIONS).splitlines():
+            for line in engine.in_image(f"{self.project.name}-peer", PEER_VERSIONS).splitlines():
                 name, version = line.split()
                 versions[name] = version
         return versions
@@ -216,7 +211,6 @@ class Run:
             "load_client": f"app/tests/load ({self.options.programs.name} build), one thread",
             "versions": versions,
             "seconds": round(seconds),
-            "round_seconds": round(seconds / ROUNDS),
             "notes": NOTES,
             "systems": [{"id": system.id, "name": system.name, "note": system.note} for system in self.systems],
         }
@@ -238,10 +232,6 @@ NOTES = [
 # As Debian names and counts them.
 PEER_VERSIONS = """dpkg-query --show --showformat '${Package} ${Version}\\n' python3 python3-django python3-djangorestframework \\
   python3-djangorestframework-simplejwt python3-psycopg gunicorn uwsgi-core"""
-
-
-def in_image(image, command):
-    return engine.run(*engine.ONE_OFF, "--network", "none", "--entrypoint", "sh", image, "-c", command).strip()
 
 
 def cpu():

@@ -30,6 +30,12 @@ def run(*command, check=True, timeout=180, **options):
     return out
 
 
+def uninterruptible():
+    """From here on, nothing ends it before everything is gone."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def wait_until(is_so, seconds, what):
     until = time.monotonic() + seconds
     while not (found := is_so()):
@@ -134,21 +140,26 @@ class Project:
 # ---- processes, which mostly belong to others than whoever runs this
 
 LABEL = "roadstead.measure"
-ONE_OFF = ("docker", "run", "--rm", "--label", LABEL)
-HELPER = (*ONE_OFF, "--network", "none", "--pid", "host", "--user", "0")
+OF_THE_MACHINE = ("--pid", "host", "--user", "0")
+
+
+def in_image(image, script, *options, network="none"):
+    """What a shell script says in a container of its own, which down() finds if it is left."""
+    where = ("--label", LABEL, "--network", network, *options, "--entrypoint", "sh")
+    return run("docker", "run", "--rm", *where, image, "-c", script)
 
 
 def kill(pid, image):
     try:
         os.kill(pid, 9)
     except PermissionError:
-        run(*HELPER, "--entrypoint", "sh", image, "-c", f"kill -9 {pid}")
+        in_image(image, f"kill -9 {pid}", *OF_THE_MACHINE)
 
 
 def pss_mib(pids, image):
     """Proportional set size: shared pages count once in a sum over processes (proc(5), smaps_rollup)."""
     script = "; ".join(f"cat /proc/{pid}/smaps_rollup" for pid in pids)
-    said = run(*HELPER, "--cap-add", "SYS_PTRACE", "--entrypoint", "sh", image, "-c", f"{script}; true")
+    said = in_image(image, f"{script}; true", *OF_THE_MACHINE, "--cap-add", "SYS_PTRACE")
     return sum(int(line.split()[1]) for line in said.splitlines() if line.startswith("Pss:")) / 1024
 
 

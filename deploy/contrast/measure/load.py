@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from . import ROOT, Trouble
 
@@ -24,6 +25,13 @@ class Target:
     bearer: Path | None = None
     # Whoever serves one connection at a time would wait for ever for the requests of those that are opened ahead.
     keep_alive: bool = True
+
+    @property
+    def address(self):
+        """Host and port of the connection itself."""
+        url = urlsplit(self.url)
+        host, port = self.connect.rsplit(":", 1) if self.connect else (url.hostname, url.port)
+        return host, int(port)
 
     def options(self):
         named = (("--connect", self.connect), ("--cacert", self.ca), ("--bearer-file", self.bearer))
@@ -80,6 +88,11 @@ class Load:
         self.child.kill()
         self.child.wait()
         Load.running.discard(self)
+
+    @classmethod
+    def kill_all(cls):
+        for load in list(cls.running):
+            load.kill()
 
 
 def failures(report):

@@ -228,7 +228,7 @@ class Headers(Measure):
     values = {"headers.security": ""}
 
     def take(self, system):
-        _, headers, _ = client.ask(system.target, "GET", "/api/v1/me", token=system.token())
+        _, headers, _ = client.ask(system.target, "GET", "/api/v1/me", token=system.access)
         return {"headers.security": ", ".join(name for name in SECURITY_HEADERS if name in headers) or "none"}
 
 
@@ -244,8 +244,7 @@ class Tls(Measure):
         connect = f"openssl s_client -connect {system.target.connect} -servername localhost -cipher ALL:@SECLEVEL=0"
         offers = [f"{connect} {option}" for option in PROTOCOLS.values()] + [f"{connect} -groups {group}" for group in GROUPS]
         script = "\n".join(f"if {offer} </dev/null >/dev/null 2>&1; then echo yes; else echo no; fi" for offer in offers)
-        network = f"{system.project.name}_{system.network}"
-        said = engine.run(*engine.ONE_OFF, "--network", network, "--entrypoint", "sh", system.image, "-c", script).split()
+        said = engine.in_image(system.image, script, network=f"{system.project.name}_{system.network}").split()
         offered = [name for name, answer in zip([*PROTOCOLS, *GROUPS], said, strict=True) if answer == "yes"]
         versions = [name for name in offered if name in PROTOCOLS]
         return {"tls.versions": ", ".join(versions), "tls.groups": ", ".join(name for name in offered if name in GROUPS)}
@@ -261,7 +260,7 @@ class Tokens(Measure):
     values = {f"token.{name}": "HTTP status" for name in ("good", "bad-signature", "none")}
 
     def take(self, system):
-        token = system.token()
+        token = system.access
         tried = {"good": token, "bad-signature": client.spoilt(token), "none": client.unsigned(token)}
         return {f"token.{name}": status_of(system, token) for name, token in tried.items()}
 

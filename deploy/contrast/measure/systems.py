@@ -28,8 +28,8 @@ class System:
 
     def __init__(self, project, folder, password):
         self.project, self.folder, self.password = project, Path(folder), password
-        self.target = None
-        self.signed_in = 0.0
+        self.target = self.access = None
+        self.signed_in = float("-inf")
 
     # ---- what of it is asked
 
@@ -42,8 +42,8 @@ class System:
     def renew(self):
         """Access tokens live for five minutes everywhere."""
         if time.monotonic() - self.signed_in > 120:
-            self.bearer.write_text(self.token())
-            self.signed_in = time.monotonic()
+            self.access, self.signed_in = self.token(), time.monotonic()
+            self.bearer.write_text(self.access)
 
     @property
     def bearer(self):
@@ -73,6 +73,9 @@ class System:
 
     def freeze(self):
         self.project.freeze(self.services)
+
+    def stop(self):
+        """Its containers go with the project."""
 
     def revive(self):
         """After a kill: if it does not answer again by itself within two seconds, somebody has to start it."""
