@@ -33,13 +33,21 @@ def sections(book: Book) -> list[Section]:
     return [section for section in made if section.figures]
 
 
-def bars(book: Book, measure: str, heading: str, connections: int | None) -> list[Panel]:
-    rows = book.of(measure, connections)
+def bars(book: Book, measure: str, heading: str) -> list[Panel]:
+    """One chart of the load to speak of."""
+    rows = book.main(measure)
     return [Panel(heading, [Series("", rows)])] if rows else []
 
 
 def bars_by_load(book: Book, measure: str, what: str) -> list[Panel]:
-    return [one for load in book.loads(measure) for one in bars(book, measure, with_load(what, load), load)]
+    return [Panel(with_load(what, load), [Series("", book.of(measure, load))]) for load in book.loads(measure)]
+
+
+def told_by(book: Book, charts: dict[str, str], before: str, verb: str, reason: str) -> list[Figure]:
+    """Bars of each measure, and what is to say of the first."""
+    panels = [one for measure, heading in charts.items() for one in bars(book, measure, heading)]
+    first = next(iter(charts))
+    return [Figure(panels, under(words.compared(book, first, book.load(first), before, verb), reason))]
 
 
 def marks(book: Book, heading: str, measures: dict[str, str], load: int | None) -> list[Panel]:
@@ -170,7 +178,7 @@ def storm(book: Book) -> Section:
     load = book.load("storm.whoami.p99")
     measures = {"storm.whoami.p50": "median", "storm.whoami.p99": "p99"}
     panels = marks(book, f"Signed-in user while {crowd(load)} sign in", measures, load)
-    panels += bars(book, "storm.sign-in.rate", "Sign-ins a second meanwhile", book.load("storm.sign-in.rate"))
+    panels += bars(book, "storm.sign-in.rate", "Sign-ins a second meanwhile")
     sentence = words.compared(
         book, "storm.whoami.p99", load, f"While {crowd(load)} sign in all the time, ", "’s p99 is"
     )
@@ -189,10 +197,7 @@ def storm(book: Book) -> Section:
 
 
 def sign_ins(book: Book) -> Section:
-    rate = "sign-in.rate"
-    panels = bars(book, rate, "Sign-ins a second, many at once", book.load(rate))
-    panels += bars(book, "sign-in.p50", "One sign-in alone, median", book.load("sign-in.p50"))
-    sentence = words.compared(book, rate, book.load(rate), "Many at once, ", " completes")
+    charts = {"sign-in.rate": "Sign-ins a second, many at once", "sign-in.p50": "One sign-in alone, median"}
     reason = (
         "The hash is the same everywhere (Argon2id, 64 MiB, two passes): the cores set the limit, and whoever uses all"
         " of them comes close to it."
@@ -201,14 +206,14 @@ def sign_ins(book: Book) -> Section:
         "sign-ins",
         "Sign-ins",
         "What a server's cores give when passwords are hashed as they should be.",
-        [Figure(panels, under(sentence, reason))],
+        told_by(book, charts, "Many at once, ", " completes", reason),
     )
 
 
 def work(book: Book) -> Section:
     panels = []
     for route, heading in {"me": "With one database read each", "whoami": "With none each"}.items():
-        panels += bars(book, f"closed.{route}.rate", f"{heading}: requests a second", book.load(f"closed.{route}.rate"))
+        panels += bars(book, f"closed.{route}.rate", f"{heading}: requests a second")
     told = [
         words.compared(book, measure, book.load(measure), f"{how}, ", " answers")
         for how, measure in {"With one read each": "closed.me.rate", "With none": "closed.whoami.rate"}.items()
@@ -238,7 +243,7 @@ def interruptions(book: Book) -> Section:
     panels = []
     for what, measure in {"requests lost": "lost", "longest gap": "gap"}.items():
         for event, (heading, _) in EVENTS.items():
-            panels += bars(book, f"{event}.{measure}", f"{heading}: {what}", book.load(f"{event}.{measure}"))
+            panels += bars(book, f"{event}.{measure}", f"{heading}: {what}")
     told = [words.lost(book, event, sentence) for event, (_, sentence) in EVENTS.items()]
     reason = (
         "A request is lost when it was accepted by a process that ends without answering it, or comes while nobody"
@@ -272,23 +277,21 @@ def static(book: Book) -> Section:
 
 
 def memory(book: Book) -> Section:
-    panels = bars(book, "memory.pss", "Without the database", book.load("memory.pss"))
-    panels += bars(book, "memory.database.pss", "The database", book.load("memory.database.pss"))
-    sentence = words.compared(book, "memory.pss", book.load("memory.pss"), "Without the database, ", " takes")
+    charts = {"memory.pss": "Without the database", "memory.database.pss": "The database"}
     reason = (
         "Counted are all processes when idle, shared pages by their share (PSS). Each Python process holds an"
         " interpreter and the framework."
     )
-    return Section("memory", "Memory", "MiB, idle. Shorter is better.", [Figure(panels, under(sentence, reason))])
+    figures = told_by(book, charts, "Without the database, ", " takes", reason)
+    return Section("memory", "Memory", "MiB, idle. Shorter is better.", figures)
 
 
 def start(book: Book) -> Section:
-    measure = "start.first-answer"
-    sentence = words.compared(book, measure, book.load(measure), "", "’s first answer comes after")
+    charts = {"start.first-answer": "Start to first answer"}
     reason = "The database, and the proxy where there is one, are there already."
     return Section(
         "start",
         "Start",
         "Until the first answer. Shorter is better.",
-        [Figure(bars(book, measure, "Start to first answer", book.load(measure)), under(sentence, reason))],
+        told_by(book, charts, "", "’s first answer comes after", reason),
     )
