@@ -105,7 +105,12 @@ class Slow(Measure):
 
     connections: int
     seconds: float
+    # As in Closed.
+    of_all: bool = True
     values = {f"slow.constant.{name}": "ms" for name in ("quiet.p99", "p50", "p99", "p999", "max")}
+
+    def applies(self, system):
+        return self.of_all or not system.short_queue
 
     def take(self, system):
         request, part = endpoint(system, "constant")
