@@ -118,6 +118,26 @@ suite_lint() {
   # shellcheck disable=SC2046
   one "hadolint" target/venv/bin/hadolint $(dockerfiles)
   one "docker compose config" lint_compose
+  one "squawk" lint_migrations app/migrations
+}
+
+# lint_migrations FOLDER: what would lock or destroy is refused; the second may be in a step that is marked for it.
+lint_migrations() {
+  local file options status=0
+  # The runner gives up a step that waits for a lock, and repeats it; 32 bits are a choice; IF NOT EXISTS would keep a broken index.
+  local excluded=require-lock-timeout,require-statement-timeout,prefer-bigint-over-int,prefer-robust-stmts
+  local contract=renaming-column,renaming-object,renaming-table,changing-column-type kind
+  for kind in column constraint default domain function generated-expression not-null sequence table type view; do
+    contract+=,ban-drop-$kind
+  done
+  for file in "$1"/*.sql; do
+    options=(--pg-version 17 --exclude "$excluded")
+    if grep -q '^-- roadstead: contract' "$file"; then options[3]+=,$contract; fi
+    if [ "$(head -n 1 "$file")" != '-- roadstead: no-transaction' ]; then options+=(--assume-in-transaction); fi
+    target/venv/bin/squawk "${options[@]}" "$file" || status=1
+  done
+  [ "$status" = 0 ] || say "How to change a schema that is in use, and how to mark a step: app/migrations/README.md"
+  return $status
 }
 
 lint_compose() {

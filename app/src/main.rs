@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use roadstead::{
     commands::{healthcheck, init, migrate, publish, text, user},
     config::Settings,
+    db::migrate::REQUIRED,
     server, telemetry,
 };
 
@@ -35,7 +36,18 @@ enum Command {
         root: PathBuf,
     },
     /// Bring the schema up to date, as its owner (ROADSTEAD_DATABASE__USER)
-    Migrate,
+    Migrate {
+        /// Change nothing, and say what would be applied. Exit status: 0 all is well; 3 the schema has
+        /// gone past this program; 4 its history is another; 5 a step would break the release that runs
+        #[arg(long)]
+        check: bool,
+        /// With --check: what the release that runs requires (its `migrate --requires`)
+        #[arg(long, value_name = "VERSION", requires = "check")]
+        running: Option<i32>,
+        /// Print the version of the schema that this program requires
+        #[arg(long, conflicts_with = "check")]
+        requires: bool,
+    },
     /// Copy the image's pages and assets into the site volume
     Publish {
         /// Serve this release's pages from now on
@@ -66,6 +78,14 @@ fn main() -> ExitCode {
         Err(error) => return fail(BAD_SETTING, error),
     };
     let done = match command {
+        Command::Migrate { requires: true, .. } => {
+            println!("{}", REQUIRED);
+            Ok(())
+        }
+        Command::Migrate { check: true, running, .. } => {
+            return block_on(migrate::check(&settings, running))
+                .unwrap_or_else(|error| fail(1, error));
+        }
         Command::Serve => {
             telemetry::logs::install(&settings.log);
             server::production::serve(settings).map_err(text)
@@ -76,7 +96,7 @@ fn main() -> ExitCode {
             server::dev::serve(settings).map_err(text)
         }
         Command::Init { root } => init::run(&settings, &root).map_err(text),
-        Command::Migrate => {
+        Command::Migrate { .. } => {
             telemetry::logs::install(&settings.log);
             block_on(migrate::run(&settings))
         }
@@ -92,7 +112,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn block_on(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?.block_on(work)
 }
 

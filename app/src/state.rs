@@ -14,7 +14,10 @@ use crate::{
         token::Issuer,
     },
     config::{ConfigError, Settings},
-    db::{Db, DbError, keys, migrate},
+    db::{
+        Db, DbError, keys,
+        migrate::{self, MigrateError},
+    },
     server::{dev::Pages, life::Life},
 };
 
@@ -102,12 +105,17 @@ async fn key_ring(db: &Db, master: &Key) -> Result<KeyRing, StateError> {
 /// The ring, or what to wait for.
 async fn look(db: &Db, master: &Key) -> Result<Result<KeyRing, String>, StateError> {
     let client = db.get().await.map_err(StateError::Db)?;
-    let applied = migrate::applied_version(&client).await.map_err(StateError::Db)?;
-    if applied < migrate::REQUIRED {
-        let required = migrate::REQUIRED;
+    let required = migrate::REQUIRED;
+    let applied = migrate::applied(&client).await.map_err(StateError::Db)?;
+    if applied.version < required {
         return Ok(Err(format!(
-            "the schema is at version {applied}, and must be at {required}: `roadstead migrate`"
+            "the schema is at version {}, and must be at {required}: `roadstead migrate`",
+            applied.version
         )));
+    }
+    if applied.readers_from > required {
+        let past = MigrateError::Past { readers_from: applied.readers_from, required };
+        return Ok(Err(past.to_string()));
     }
     let keys = keys::list(&client).await.map_err(StateError::Db)?;
     match KeyRing::open(master, &keys) {

@@ -35,9 +35,9 @@ async fn an_empty_database_gets_all_steps_and_a_second_run_changes_nothing() {
     let db = TestDb::empty().await;
     let owner = Db::connect(&db.owner()).unwrap();
     let client = owner.get().await.unwrap();
-    assert_eq!(migrate::applied_version(&client).await.unwrap(), 0);
+    assert_eq!(migrate::applied(&client).await.unwrap().version, 0);
     assert_eq!(run(&db.owner(), STEPS).await.unwrap(), STEPS.len());
-    assert_eq!(migrate::applied_version(&client).await.unwrap(), REQUIRED);
+    assert_eq!(migrate::applied(&client).await.unwrap().version, REQUIRED);
     assert_eq!(run(&db.owner(), STEPS).await.unwrap(), 0);
 }
 
@@ -120,6 +120,46 @@ async fn a_newer_schema_is_no_error_but_a_step_that_comes_too_late_is() {
         matches!(error, MigrateError::OutOfOrder { pending: "0002_b.sql", applied: 3 }),
         "{error}"
     );
+}
+
+static FIRST: [Step; 1] = [Step::new("0001_a.sql", "SELECT 1")];
+static BOTH: [Step; 2] = [
+    Step::new("0001_a.sql", "SELECT 1"),
+    Step::new("0002_b.sql", "-- roadstead: contract, readers from 0002\nSELECT 2"),
+];
+
+#[tokio::test]
+async fn a_check_tells_what_is_pending_and_what_it_would_break_and_changes_nothing() {
+    let db = TestDb::empty().await;
+    let session = session(&db.owner()).await;
+    let check = |steps, running| migrate::check(&session, steps, running);
+    assert_eq!(check(&BOTH, None).await.unwrap(), ["0001_a.sql", "0002_b.sql"]);
+    assert_eq!(text(&db.owner(), "SELECT to_regclass('schema_migrations')::text").await, "");
+
+    run(&db.owner(), &FIRST).await.unwrap();
+    assert_eq!(check(&BOTH, Some(2)).await.unwrap(), ["0002_b.sql"]);
+    let error = check(&BOTH, Some(1)).await.unwrap_err();
+    assert!(
+        matches!(error, MigrateError::Breaks { name: "0002_b.sql", readers_from: 2, running: 1 }),
+        "{error}"
+    );
+    // As it was before there were contracts.
+    session.batch_execute("ALTER TABLE schema_migrations DROP COLUMN readers_from").await.unwrap();
+    assert_eq!(check(&BOTH, Some(2)).await.unwrap(), ["0002_b.sql"]);
+}
+
+#[tokio::test]
+async fn a_program_that_the_schema_has_gone_past_is_told_so() {
+    let db = TestDb::empty().await;
+    run(&db.owner(), &BOTH).await.unwrap();
+    let session = session(&db.owner()).await;
+    for error in [
+        migrate::check(&session, &FIRST, None).await.unwrap_err(),
+        run(&db.owner(), &FIRST).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, MigrateError::Past { readers_from: 2, required: 1 }), "{error}");
+    }
+    assert_eq!(migrate::check(&session, &BOTH, Some(1)).await.unwrap(), [""; 0]);
 }
 
 #[tokio::test]

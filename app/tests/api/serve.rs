@@ -126,6 +126,15 @@ fn a_schema_that_is_behind_is_waited_for() {
 }
 
 #[test]
+fn a_schema_that_has_gone_past_it_is_never_served() {
+    let site = Site::new();
+    site.change("UPDATE schema_migrations SET readers_from = 9999 WHERE version = 1");
+    let slot = site.start("blue");
+    slot.wait_for(|slot| slot.log().contains("the schema has gone past this program"));
+    assert!(!slot.socket.exists());
+}
+
+#[test]
 fn another_master_key_stops_the_start_with_the_cure() {
     let site = Site::with(&[(
         "ROADSTEAD_AUTH__MASTER_KEY",

@@ -163,10 +163,10 @@ def suites(bench):
     (bench.tree / "app/tests").mkdir()
     for file in (bench.tree / "app/tests", venv):
         (file / "requirements.txt").write_text("pytest\n")
-    for name in ("cc", "shfmt", "initdb", "chromium", "certutil", "python3"):
+    for name in ("cc", "shfmt", "initdb", "chromium", "certutil", "python3", "strip", "ssh"):
         bench.program(name, "#!/bin/sh\n")
     bench.program("cargo", CARGO)
-    for name, text in {"python": PYTHON, "shellcheck": "#!/bin/sh\n", "hadolint": "#!/bin/sh\nexit 1\n"}.items():
+    for name, text in {"python": PYTHON, "shellcheck": "#!/bin/sh\n", "squawk": "#!/bin/sh\n", "hadolint": "#!/bin/sh\nexit 1\n"}.items():
         (venv / "bin" / name).write_text(text)
         (venv / "bin" / name).chmod(0o755)
     return bench
@@ -175,8 +175,8 @@ def suites(bench):
 def test_all_suites_run_and_are_summed_up_whatever_fails(suites):
     done = suites.run("test.sh")
     lines = done.stdout_text.splitlines()
-    # lint: 5, and hadolint fails. rust: 23 and 2. stack: 30, and 4 with 1 error.
-    assert lines[-1] == "58 passed, 8 failed", done.stdout_text
+    # lint: 6, and hadolint fails. rust: 23 and 2. stack: 30, and 4 with 1 error.
+    assert lines[-1] == "59 passed, 8 failed", done.stdout_text
     assert done.returncode == 1
     assert [line.split()[0] for line in lines[-5:-2]] == ["lint", "rust", "stack"]
 

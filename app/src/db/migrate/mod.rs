@@ -5,7 +5,10 @@ mod steps;
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::error::{ErrorPosition, SqlState};
+use tokio_postgres::{
+    Row,
+    error::{ErrorPosition, SqlState},
+};
 
 use self::steps::statements;
 pub use self::steps::{REQUIRED, STEPS, Step};
@@ -31,6 +34,16 @@ pub enum MigrateError {
         "{name}: a table that it needs was in use {tries} times: let long transactions end, then repeat"
     )]
     Locked { name: &'static str, tries: u32 },
+    #[error(
+        "the schema has gone past this program: it is for programs from step {readers_from} on, and this one is of \
+         step {required}. A later release removed what it needs: use that one, or one after it"
+    )]
+    Past { readers_from: i32, required: i32 },
+    #[error(
+        "{name} takes away what the release that runs (of step {running}) needs: it is for programs from step \
+         {readers_from} on. Deploy a release of that step first"
+    )]
+    Breaks { name: &'static str, readers_from: i32, running: i32 },
     #[error("{name} left the index {index} invalid: see README.md of the migrations")]
     InvalidIndex { name: &'static str, index: String },
 }
@@ -75,11 +88,48 @@ pub async fn run(
     done
 }
 
-/// The version that the database has, 0 when it is empty.
-pub async fn applied_version(client: &Client) -> Result<i32, DbError> {
-    match client.query_one("SELECT coalesce(max(version), 0) FROM schema_migrations", &[]).await {
-        Ok(row) => Ok(row.get(0)),
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(0),
+/// What `run` would apply, of the given steps; changes nothing. `running` is what the program that
+/// serves meanwhile requires.
+pub async fn check(
+    session: &Session,
+    steps: &'static [Step],
+    running: Option<i32>,
+) -> Result<Vec<&'static str>, MigrateError> {
+    let missing = compare(session, steps).await?;
+    for step in &missing {
+        if let (Some(running), Some(readers_from)) = (running, step.readers_from())
+            && running < readers_from
+        {
+            return Err(MigrateError::Breaks { name: step.name, readers_from, running });
+        }
+    }
+    Ok(missing.into_iter().map(|step| step.name).collect())
+}
+
+/// What the database has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// 0 when it is empty.
+    pub version: i32,
+    /// Programs that require less than this cannot read it any more.
+    pub readers_from: i32,
+}
+
+/// As JSON, since a database from before that column has none.
+const APPLIED: &str = "SELECT coalesce(max(version), 0),
+                              coalesce(max((to_jsonb(step) ->> 'readers_from')::integer), 0)
+                       FROM schema_migrations step";
+
+impl From<&Row> for Applied {
+    fn from(row: &Row) -> Self {
+        Self { version: row.get(0), readers_from: row.get(1) }
+    }
+}
+
+pub async fn applied(client: &Client) -> Result<Applied, DbError> {
+    match client.query_one(APPLIED, &[]).await {
+        Ok(row) => Ok(Applied::from(&row)),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(Applied::default()),
         Err(error) => Err(error),
     }
 }
@@ -113,7 +163,8 @@ async fn apply_missing(
                  checksum text NOT NULL,
                  applied_at timestamptz NOT NULL DEFAULT now(),
                  duration_ms integer NOT NULL
-             )",
+             );
+             ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS readers_from integer",
         )
         .await?;
     let missing = compare(session, steps).await?;
@@ -129,8 +180,20 @@ async fn apply_missing(
     Ok(missing.len())
 }
 
-/// The steps still to be applied; refuses a history that is not ours.
+/// The steps still to be applied; refuses a history that is not ours, and one that has gone past us.
 async fn compare<'a>(session: &Session, steps: &'a [Step]) -> Result<Vec<&'a Step>, MigrateError> {
+    let required = steps.iter().map(|step| step.version).max().unwrap_or(0);
+    let Applied { version, readers_from } = match session.query_one(APPLIED, &[]).await {
+        Ok(row) => Applied::from(&row),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Applied::default(),
+        Err(error) => return Err(error.into()),
+    };
+    if readers_from > required {
+        return Err(MigrateError::Past { readers_from, required });
+    }
+    if version == 0 {
+        return Ok(steps.iter().collect());
+    }
     let rows = session.query("SELECT version, checksum FROM schema_migrations", &[]).await?;
     let applied: Vec<(i32, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let latest = applied.iter().map(|(version, _)| *version).max().unwrap_or(0);
@@ -215,9 +278,15 @@ async fn record(
 ) -> Result<u64, tokio_postgres::Error> {
     session
         .execute(
-            "INSERT INTO schema_migrations (version, name, checksum, duration_ms)
-             VALUES ($1, $2, $3, $4)",
-            &[&step.version, &step.name, &step.checksum(), &milliseconds(begun)],
+            "INSERT INTO schema_migrations (version, name, checksum, duration_ms, readers_from)
+             VALUES ($1, $2, $3, $4, $5)",
+            &[
+                &step.version,
+                &step.name,
+                &step.checksum(),
+                &milliseconds(begun),
+                &step.readers_from(),
+            ],
         )
         .await
 }

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 const NO_TRANSACTION: &str = "-- roadstead: no-transaction";
+const CONTRACT: &str = "-- roadstead: contract, readers from ";
 
 pub struct Step {
     pub version: i32,
@@ -23,6 +24,12 @@ impl Step {
 
     pub(super) fn in_transaction(&self) -> bool {
         self.sql.lines().next() != Some(NO_TRANSACTION)
+    }
+
+    /// Of a step that takes something away: the first program, by what it requires, that does
+    /// without it.
+    pub(super) fn readers_from(&self) -> Option<i32> {
+        self.sql.lines().find_map(|line| line.strip_prefix(CONTRACT)?.trim_end().parse().ok())
     }
 
     pub(super) fn checksum(&self) -> String {
@@ -84,6 +91,21 @@ mod tests {
         assert_eq!(listed, files);
         let versions: Vec<i32> = STEPS.iter().map(|step| step.version).collect();
         assert_eq!(versions, (1..=REQUIRED).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_contract_names_the_first_program_that_reads_on() {
+        let step = |sql| Step::new("0012_x.sql", sql).readers_from();
+        assert_eq!(
+            step("-- roadstead: contract, readers from 0011\nALTER TABLE a DROP b;"),
+            Some(11)
+        );
+        assert_eq!(step("ALTER TABLE a ADD b int;"), None);
+        for step in STEPS {
+            let marked = step.sql.lines().filter(|line| line.starts_with("-- roadstead: contract"));
+            assert_eq!(marked.count(), usize::from(step.readers_from().is_some()), "{}", step.name);
+            assert!(step.readers_from().is_none_or(|from| from < step.version), "{}", step.name);
+        }
     }
 
     #[test]
