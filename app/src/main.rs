@@ -4,7 +4,7 @@ use std::{fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use roadstead::{
-    commands::{healthcheck, init, migrate, publish, text, user},
+    commands::{check, healthcheck, init, migrate, publish, text, user},
     config::Settings,
     db::migrate::REQUIRED,
     server, telemetry,
@@ -61,6 +61,9 @@ enum Command {
     /// Invite, create, list and disable accounts
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Look for what is wrong, or will be, with how the stack is set up; each with its cure. Exit status:
+    /// 0 nothing at or above the fail level; 1 there is; 78 a wrong setting
+    Check(check::Options),
     /// Exit 0 when this slot's own process is ready
     Healthcheck,
 }
@@ -84,6 +87,10 @@ fn main() -> ExitCode {
         }
         Command::Migrate { check: true, running, .. } => {
             return block_on(migrate::check(&settings, running))
+                .unwrap_or_else(|error| fail(1, error));
+        }
+        Command::Check(options) => {
+            return block_on(check::run(&settings, &options))
                 .unwrap_or_else(|error| fail(1, error));
         }
         Command::Serve => {

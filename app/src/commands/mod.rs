@@ -1,5 +1,6 @@
 //! What the one binary can do, a file per command.
 
+pub mod check;
 pub mod healthcheck;
 pub mod init;
 pub mod migrate;

@@ -4,11 +4,11 @@
 //! changed or a third of its life is left. It can be interrupted anywhere and run again, or run
 //! twice at once.
 
-mod certificates;
+pub(super) mod certificates;
 mod files;
 pub mod layout;
 mod secrets;
-mod site;
+pub(super) mod site;
 #[cfg(test)]
 mod tests;
 

@@ -43,7 +43,7 @@ pub fn ensure(store: &Store<'_>, domain: &str, now: OffsetDateTime) -> Result<()
 }
 
 /// By name, not by signature: with the CA's key lost, what it signed is still ours to replace.
-fn is_ours(certificate: &X509Certificate<'_>) -> bool {
+pub fn is_ours(certificate: &X509Certificate<'_>) -> bool {
     let issuer = certificate.issuer();
     let organization = issuer.iter_organization().next();
     let name = issuer.iter_common_name().next();
