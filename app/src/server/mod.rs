@@ -20,7 +20,7 @@ pub mod production;
 pub mod signals;
 pub mod slot;
 mod socket;
-mod workers;
+pub mod workers;
 
 pub use guard::RequestId;
 

@@ -1,6 +1,6 @@
 //! `roadstead serve`: one process fills one slot.
 
-use std::{io, time::Duration};
+use std::{io, os::unix::net::UnixListener, time::Duration};
 
 use actix_web::web::Data;
 
@@ -9,7 +9,7 @@ use super::{
     life::{Life, Phase},
     signals,
     slot::{SlotError, SlotSocket},
-    workers,
+    workers::{self, Listener},
 };
 use crate::{
     config::Settings,
@@ -31,6 +31,14 @@ pub enum ServeError {
 }
 
 pub fn serve(settings: Settings) -> Result<(), ServeError> {
+    serve_by(settings, |listener| listener)
+}
+
+/// The same by way of another listener on that socket.
+pub fn serve_by<L: Listener>(
+    settings: Settings,
+    listen: impl FnOnce(UnixListener) -> L,
+) -> Result<(), ServeError> {
     let development = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     if let Some(name) = development.into_iter().find(|name| name.starts_with("ROADSTEAD_DEV_")) {
         return Err(ServeError::Development(name));
@@ -50,6 +58,7 @@ pub fn serve(settings: Settings) -> Result<(), ServeError> {
         let origin = settings.origin();
         let state = AppState::prepare(settings, life.clone(), instance, origin).await?;
         let state = Data::new(state);
+        let listener = listen(listener);
         let workers = workers::start(&listener, count, &state)?;
         drop(listener);
 
