@@ -114,8 +114,7 @@ def test_the_applications_failure_passes_untouched(front):
     reply = front.get("/api/v1/status/503")
     assert reply.json() == {"status": 503, "code": "its_own"}
     assert reply.headers["content-type"] == "application/problem+json"
-    _, _, seen, _ = front.requests()[-1]
-    assert seen["X-Request-Id"] == reply.headers["x-request-id"]
+    assert reply.headers["x-request-id"] in [seen["X-Request-Id"] for _, _, seen, _ in front.requests()]
 
 
 # Pages and assets
