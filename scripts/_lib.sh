@@ -20,6 +20,7 @@ warn() { printf 'Warning: %s\n' "$*" >&2; }
 # die STATUS CAUSE CURE: a cure may have several lines.
 die() {
   local status=$1
+  CAUSE=$2
   printf '\nCause: %s\nCure:  %s\n' "${2//$'\n'/$'\n'       }" "${3//$'\n'/$'\n'       }" >&2
   exit "$status"
 }
@@ -89,7 +90,9 @@ load_settings() {
   DOMAIN=$(setting ROADSTEAD_DOMAIN localhost)
   HTTP_PORT=$(setting ROADSTEAD_HTTP_PORT 80)
   HTTPS_PORT=$(setting ROADSTEAD_HTTPS_PORT 443)
-  readonly PROJECT DOMAIN HTTP_PORT HTTPS_PORT
+  # What this checkout knows of that stack.
+  STATE=$ROOT/target/up/$PROJECT
+  readonly PROJECT DOMAIN HTTP_PORT HTTPS_PORT STATE
   export COMPOSE_PROJECT_NAME=$PROJECT
 }
 
@@ -118,17 +121,18 @@ log_to() {
   : >"$LOG"
   trap 'interrupted INT' INT
   trap 'interrupted TERM' TERM
+  trap 'interrupted HUP' HUP
 }
 
 # What a script adds to an interruption.
 on_interrupt() { :; }
 
 interrupted() {
-  trap '' INT TERM
+  trap '' INT TERM HUP
   stop_child
   printf '\nInterrupted%s.\n' "${CHILD_WORDS:+ while it was at: $CHILD_WORDS}" >&2
   on_interrupt
-  if [ "$1" = INT ]; then exit 130; else exit 143; fi
+  case $1 in INT) exit 130 ;; HUP) exit 129 ;; *) exit 143 ;; esac
 }
 
 STOP_SIGNAL=TERM
@@ -192,11 +196,17 @@ explain() {
   CURE="read its end above, or all of it in $LOG, and run this again: it goes on from there"
 }
 
+show_child_log() { printf '%s\n' "$CHILD_LOG" | tail -n 20 | sed 's/^/    | /' >&2; }
+
+# What a script does about a failed step, beyond telling of it; it may change CAUSE and CURE.
+on_failed_step() { :; }
+
 # step WORDS COMMAND…: as logged, and a failure ends the script with the cause and the cure.
 step() {
   logged "$@"
   [ "$STATUS" != 0 ] || return 0
-  printf '%s\n' "$CHILD_LOG" | tail -n 20 | sed 's/^/    | /' >&2
+  show_child_log
   explain "$CHILD_LOG"
+  on_failed_step
   die "$EX_FAILED" "$CAUSE" "$CURE"
 }

@@ -21,7 +21,7 @@ look_settings() {
 # A misspelt name would have no effect at all. Those that have one stand in the compose file, or here.
 look_names() {
   local name known
-  known=" ROADSTEAD_ADMIN_EMAIL $(grep -oE '[{]ROADSTEAD_[A-Z0-9_]+' docker-compose.yml | cut -c 2- | sort -u | tr '\n' ' ')"
+  known=" ROADSTEAD_ADMIN_EMAIL ROADSTEAD_REGISTRY ROADSTEAD_WATCH_SECONDS ROADSTEAD_WATCH_ERRORS ROADSTEAD_WATCH_SLOWER $(grep -oE '[{]ROADSTEAD_[A-Z0-9_]+' docker-compose.yml | cut -c 2- | sort -u | tr '\n' ' ')"
   for name in $({
     compgen -e ROADSTEAD_ || true
     ! env_file_counts || sed -nE 's/^[[:space:]]*(export[[:space:]]+)?(ROADSTEAD_[A-Za-z0-9_]*)[[:space:]]*=.*/\2/p' "$ROOT/.env"

@@ -1,97 +1,24 @@
 # shellcheck shell=bash
-# The stack's images and containers: what runs, what of it is out of date, how it is replaced. Sourced, after _lib.sh.
+# The stack's containers: what runs, what of it is out of date, how it is replaced. Sourced, after _lib.sh and _images.sh.
 
-readonly IMAGES='app postgres nginx'
 readonly SERVICES='init postgres migrate publish app-blue app-green nginx'
-
-SHA256=(sha256sum)
-have sha256sum || SHA256=(shasum -a 256)
-readonly SHA256
-
-image_id() { docker image inspect --format '{{.ID}}' "$PROJECT-$1" 2>/dev/null; }
-
-# ---- images: is a build needed?
-
-# What a build may read, or more than that: a wider net only means a build that finds everything in its cache.
-build_inputs() {
-  case $1 in
-    postgres) say deploy/postgres ;;
-    nginx) say nginx ;;
-    app)
-      say .dockerignore
-      say app/Dockerfile
-      # Of an allow-list ("*", then "!what") the folders; for anything else, everything.
-      if grep -v '^#' .dockerignore 2>/dev/null | head -n 1 | grep -qxF -e '*' -e '**'; then
-        sed -n 's/^!\/*//p' .dockerignore | sed 's/[^/]*[*?[].*//; s/\/*$//; s/^$/./'
-      else
-        say .
-      fi
-      ;;
-  esac
-}
-
-# One number for all that an image is made of: names, contents, who is executable, the base image, what the compose
-# file says of builds; and for the engine that has it.
-fingerprint() {
-  local path file files=()
-  while IFS= read -r path; do
-    while IFS= read -r -d '' file; do files+=("$file"); done < <(
-      find "$path" \( -name .git -o -name target -o -name __pycache__ \) -prune -o ! -type d -print0 2>/dev/null
-    )
-  done < <(build_inputs "$1")
-  {
-    {
-      for file in "${files[@]}"; do
-        [ ! -x "$file" ] || say "executable $file"
-        [ ! -L "$file" ] || say "link $file $(readlink "$file")"
-      done
-      printf '%s\0' "${files[@]}" | xargs -0 "${SHA256[@]}"
-    } 2>&1 | LC_ALL=C sort
-    docker image inspect --format '{{.ID}}' "$BASE_IMAGE"
-    docker info --format '{{.ID}}'
-    docker compose config | awk '/^[^ ]/ || /^  [^ ]/ || /^    [^ ]/ { build = /^    build:/ } build'
-  } | "${SHA256[@]}"
-}
-
-# The images whose inputs changed since they were built from here, or that somebody else built since.
-look_images() {
-  local image
-  STALE=
-  for image in $IMAGES; do
-    if ! have_base || [ "$(cat "$STATE/$image" 2>/dev/null)" != "$(fingerprint "$image") $(image_id "$image")" ]; then
-      STALE+=" $image"
-    fi
-  done
-}
-
-# The fingerprint comes first: a file that changes during the build means another build next time.
-build_images() {
-  local image i=0 services=() prints=() bundle
-  bundle=$(setting CA_BUNDLE '')
-  export CA_BUNDLE=$bundle BUILDKIT_PROGRESS=plain
-  for image in "$@"; do
-    prints+=("$(fingerprint "$image")")
-    # `init` is the service that says how the app's image is built.
-    if [ "$image" = app ]; then services+=(init); else services+=("$image"); fi
-  done
-  docker compose build "${services[@]}"
-  for image in "$@"; do
-    say "${prints[i]} $(image_id "$image")" >"$STATE/$image"
-    i=$((i + 1))
-  done
-}
 
 # ---- containers: what runs, and is it what it should be?
 
 # Reads the state of all containers of this project into ROWS: service, id, state, health, exit code, image, hash of
-# the configuration, restarts, when it ended, folder of the compose file. And into HASHES and IDS what they should be made of.
+# the configuration, restarts, when it ended, when it began, folder of the compose file. And into HASHES what they should be made of.
 look_containers() {
-  local ids
-  ids=$(docker ps --all --quiet --no-trunc --filter "label=com.docker.compose.project=$PROJECT" \
-    --filter label=com.docker.compose.oneoff=False)
-  ROWS=
-  # shellcheck disable=SC2086
-  [ -z "$ids" ] || ROWS=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.ID}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.ExitCode}} {{.Image}} {{index .Config.Labels "com.docker.compose.config-hash"}} {{.RestartCount}} {{.State.FinishedAt}} {{index .Config.Labels "com.docker.compose.project.working_dir"}}' $ids)
+  local ids tries=0
+  # One may go between the two questions.
+  until
+    ids=$(docker ps --all --quiet --no-trunc --filter "label=com.docker.compose.project=$PROJECT" \
+      --filter label=com.docker.compose.oneoff=False)
+    ROWS=
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] ||
+      ROWS=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{.ID}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.ExitCode}} {{.Image}} {{index .Config.Labels "com.docker.compose.config-hash"}} {{.RestartCount}} {{.State.FinishedAt}} {{.State.StartedAt}} {{index .Config.Labels "com.docker.compose.project.working_dir"}}' $ids 2>/dev/null) ||
+      [ $((tries += 1)) -ge 5 ]
+  do :; done
   HASHES=$(docker compose config --hash '*')
 }
 
@@ -174,7 +101,8 @@ wait_well() {
 
 tell_log() {
   say "The end of what $1 wrote:"
-  docker compose logs --no-color --no-log-prefix --tail 12 "$1"
+  # Not by Compose, which writes for a terminal.
+  docker logs --tail 12 "$(field "$1" 2)" 2>&1 || true
   docker inspect --format '{{if .State.Health}}{{range .State.Health.Log}}health check: {{.Output}}{{end}}{{end}}' \
     "$(field "$1" 2)" 2>/dev/null | tail -n 2
 }
@@ -230,4 +158,37 @@ run_init() {
   [ "$site" = "$(certificate_of nginx /secrets/nginx/site.crt)" ] || docker compose kill --signal HUP nginx
   [ "$internal" = "$(certificate_of postgres /secrets/postgres/server.crt)" ] ||
     docker compose exec -T postgres roadstead-postgres renew </dev/null
+}
+
+# ---- bring up to date
+
+out_of_date() { changed "$1" || unwell "$1"; }
+
+# What a script does with a slot that is up to date now.
+after_slot() { :; }
+
+# Each part is replaced while the others serve, and before those that need it to be new.
+update_running() {
+  local slots='app-blue app-green' slot
+  ! out_of_date init || act "Make secrets and certificates that are missing" run_init
+  ! out_of_date postgres ||
+    act "Replace PostgreSQL (for some seconds, what needs the database is answered 503)" replace postgres --force-recreate
+  ! out_of_date migrate || act "Bring the schema up to date" replace migrate
+  ! out_of_date publish || act "Put the new release's assets beside the old ones" \
+    docker compose run --rm --no-deps -T publish publish
+  # The one that is not well first: it is of no use to anybody, and its sibling is.
+  well app-green || slots='app-green app-blue'
+  for slot in $slots; do
+    out_of_date "$slot" || continue
+    act "Replace $slot" replace_slot "$slot"
+    after_slot "$slot"
+  done
+  ! out_of_date publish || act "Switch to the new release's pages" replace publish
+  ! out_of_date nginx || act "Replace nginx (for about a second, nobody is answered)" replace nginx
+}
+
+update() {
+  look_containers
+  if is_serving; then update_running; else act "Start the stack, wait until it is healthy" start_stack; fi
+  look_containers
 }

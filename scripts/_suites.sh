@@ -35,6 +35,8 @@ look_tools() {
       needed chromium chromium
       needed certutil libnss3-tools
       needed ss iproute2
+      needed strip binutils
+      needed ssh openssh-client
       ;;
   esac
 }
@@ -186,7 +188,7 @@ suite_stack() { run_pytest app/tests; }
 suite_browser() { run_pytest app/tests/browser; }
 
 run_pytest() {
-  logged "the load client" cargo build --quiet --locked --example load
+  logged "the load client, and a faulty release" cargo build --quiet --locked --example load --example faulty
   [ "$STATUS" = 0 ] || tally 0 0
   logged "pytest $1" "$PYTHON" -m pytest -p no:cacheprovider --color=no --durations=10 "$1"
   tally "$(sum '^=.*[ =]([0-9]+) passed')" "$(($(sum '^=.*[ =]([0-9]+) failed') + $(sum '^=.*[ =]([0-9]+) error')))"

@@ -2,7 +2,7 @@
 # Stops the stack. Its data stays, unless told otherwise.
 #
 # Usage: scripts/down.sh [--erase [--yes]]
-#   --erase   removes the data as well: database, keys, certificates, pages. Asks first
+#   --erase   removes the data as well: database, keys, certificates, pages, the record of releases. Asks first
 #   --yes     do not ask
 #
 # Variables: COMPOSE_PROJECT_NAME (roadstead), DOCKER_HOST
@@ -15,6 +15,12 @@ source "$here/_lib.sh"
 
 # Without profiles of this project's file, a profile's services would be left behind.
 down() { docker compose --profile '*' down --remove-orphans "$@"; }
+
+# The record of releases is no service's, so Compose does not know it.
+erase() {
+  down --volumes
+  case $1 in *"${PROJECT}_releases"*) docker volume rm "${PROJECT}_releases" ;; esac
+}
 
 labelled() { say "label=com.docker.compose.project=$PROJECT"; }
 
@@ -50,7 +56,7 @@ main() {
   if [ -n "$erase" ] && [ -n "$volumes" ] && [ -z "$yes" ]; then confirm "$volumes"; fi
   log_to "down-$PROJECT"
   if [ -n "$erase" ]; then
-    step "Stop $PROJECT and erase its data" down --volumes
+    step "Stop $PROJECT and erase its data" erase "$volumes"
     say "Gone. Its images are still there: docker image ls '$PROJECT-*'"
   else
     [ -z "$containers" ] || step "Stop $PROJECT" down

@@ -12,10 +12,14 @@ const FILE: &str = "ROADSTEAD_CONFIG";
 const SECRETS: [&str; 4] =
     ["DATABASE__PASSWORD", "AUTH__MASTER_KEY", "AUTH__REFRESH_KEY", "AUTH__PEPPER"];
 
-/// Settings of the stack that others read: nginx, Compose and `up.sh`. Whoever exports them may still
+/// Settings of the stack that others read: nginx, Compose and the scripts. Whoever exports them may still
 /// run `roadstead dev`.
-const OF_OTHERS: [&str; 7] = [
+const OF_OTHERS: [&str; 11] = [
     "ADMIN_EMAIL",
+    "REGISTRY",
+    "WATCH_SECONDS",
+    "WATCH_ERRORS",
+    "WATCH_SLOWER",
     "APP_MEMORY",
     "POSTGRES_MEMORY",
     "RATE_SIGN_IN",

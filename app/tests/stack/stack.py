@@ -38,6 +38,7 @@ class Stack:
             # The tests come from one address, and sign in more often than a person.
             "ROADSTEAD_RATE_SIGN_IN": "6000r/m",
             "ROADSTEAD_RATE_REFRESH": "6000r/m",
+            "ROADSTEAD_WATCH_SECONDS": "2",
             **settings,
         }
         self.url = f"https://localhost:{self.https}"
@@ -68,7 +69,7 @@ class Stack:
         return self.compose("ps", "--all", "--quiet", service).strip()
 
     def inspect(self, service):
-        return json.loads(run("docker", "inspect", self.container(service)).stdout)[0]
+        return json.loads(run("docker", "inspect", self.container(service), env=self.environment).stdout)[0]
 
     def pid(self, service):
         return self.inspect(service)["State"]["Pid"]

@@ -9,7 +9,7 @@ import time
 import pytest
 from workbench import ROOT, Workbench
 
-SCRIPTS = ("up.sh", "down.sh", "trust.sh", "check.sh", "test.sh", "contrast.sh", "bench.sh")
+SCRIPTS = ("up.sh", "deploy.sh", "rollback.sh", "maintenance.sh", "status.sh", "down.sh", "trust.sh", "check.sh", "test.sh", "contrast.sh", "bench.sh")
 NOBODY = 65534
 
 
@@ -45,7 +45,9 @@ def test_help_tells_usage_and_exit_codes(bench, script):
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("nonsense", ["--nonsense", "nonsense"])
 def test_nonsense_is_a_usage_error(bench, script, nonsense):
-    done = bench.run(script, nonsense)
+    # To these a word is a version.
+    versions = ["--wait"] if script in ("deploy.sh", "rollback.sh") and nonsense == "nonsense" else []
+    done = bench.run(script, *versions, *["one"] * len(versions), nonsense)
     assert done.returncode == 64
     assert nonsense in done.stdout_text and "--help" in done.stdout_text
     bench.assert_unchanged()
@@ -316,7 +318,7 @@ def test_certificates_for_the_build_are_handed_on(bench, place):
 
 
 def test_start_that_fails_shows_what_the_container_said(bench):
-    bench.engine(**{"'compose up'*": "put init exited - 1; exit 1", "'compose logs'*init": "echo 'init: no space for keys'"})
+    bench.engine(**{"'compose up'*": "put init exited - 1; exit 1", "'logs --tail 12 init'": "echo 'init: no space for keys'"})
     done = bench.run("up.sh")
     assert done.returncode == 70
     assert "Cause: init has ended with 1" in done.stdout_text and "init: no space for keys" in done.stdout_text

@@ -17,7 +17,10 @@ ONE_SHOTS = ("init", "migrate", "publish")
 # What reads and changes nothing, by its first words.
 HARMLESS = (
     "version", "info", "context inspect", "ps", "inspect", "image inspect", "volume ls", "compose version",
-    "compose config", "compose logs", "sudo -n true", "buildx version", "compose exec -T app-blue roadstead user list",
+    "compose config", "compose --profile check run", "logs", "exec", "sudo -n true", "buildx version", "compose exec -T app-blue roadstead user list",
+    # The record of releases, and the lock: around the stack, not in it.
+    "compose --profile * config", "volume inspect", "volume create", "run --rm --interactive", "tag", "create --name", "cp",
+    "rm roadstead-site", "rm --force roadstead-site", "rm --force made", "compose --profile * run", "run --rm --network none",
 )  # fmt: skip
 PROGRAMS = """apt-cache awk basename bash cat cut date df dirname dpkg env flock grep head id mkdir rm sed sleep sort tail
 timeout tr uname wc""".split()
@@ -33,11 +36,11 @@ SYSTEMS = {
 # Rows of the file `containers` are what `docker inspect` prints for up.sh; the id of a container is its service.
 DOCKER = r"""#!/bin/bash
 cd "$BENCH" || exit
-echo "$*" >>calls
+echo "${*%%$'\n'*}" >>calls
 image() { case $1 in postgres | nginx) echo "sha256:$1-$(cat version)" ;; *) echo "sha256:app-$(cat version)" ;; esac }
 put() { # service, state, health, exit code
   sed -i "/^$1 /d" containers
-  echo "$1 $1 $2 $3 $4 $(image "$1") hash 0 $(cat ended 2>/dev/null || date -u +%FT%TZ) $TREE" >>containers
+  echo "$1 $1 $2 $3 $4 $(image "$1") hash 0 $(cat ended 2>/dev/null || date -u +%FT%TZ) $(date -u +%FT%TZ) $TREE" >>containers
 }
 run() {
   case $1 in
@@ -47,12 +50,23 @@ run() {
 }
 case $* in
 @ANSWERS@
+  'run --rm --interactive --name '*) echo 'taken made'; exec cat >/dev/null ;;
+  'run --rm --interactive'*)
+    until [ "$1" = -euc ]; do shift; done
+    mkdir -p releases
+    script=${2/'/releases'/$BENCH/releases}
+    shift 3
+    exec sh -euc "$script" sh "$@"
+    ;;
+  'cp roadstead-site:'*) mkdir -p release/0123456789abcdef; exec tar -cf - release ;;
+  'compose --profile * config') echo 'name: roadstead' ;;
   'context inspect'*) echo unix:///var/run/docker.sock ;;
   version*) echo 26.1.5 ;;
   'compose version'*) echo 2.26.1 ;;
   'compose config --hash'*) for s in @SERVICES@; do echo "$s hash"; done ;;
   'compose config'*) echo 'name: roadstead' ;;
   'info --format {{.DockerRootDir}}') echo / ;;
+  'info --format {{.SystemTime}}') date -u +%FT%TZ ;;
   info*) echo ENGINE ;;
   'image inspect --format {{.ID}} roadstead-'*) [ -e built ] && image "${5#roadstead-}" ;;
   'image inspect'*) echo sha256:base ;;
