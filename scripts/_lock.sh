@@ -46,7 +46,7 @@ try_lock() {
   set +m
   exec 8>"$1"
   rm "$1"
-  until grep -q '^taken ' "$2"; do
+  until grep -q '^taken ' "$2" 2>/dev/null; do
     if ! kill -0 "$CLIENT" 2>/dev/null; then
       exec 8>&-
       answer=$(cat "$2")
