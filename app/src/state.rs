@@ -11,7 +11,7 @@ use crate::{
         password::Passwords,
         refresh::RefreshKey,
         secret::Key,
-        token::Issuer,
+        token::{Issuer, SelfTestError},
     },
     config::{ConfigError, Settings},
     db::{
@@ -47,6 +47,8 @@ pub enum StateError {
     Db(DbError),
     #[error(transparent)]
     Key(KeyError),
+    #[error(transparent)]
+    SelfTest(#[from] SelfTestError),
 }
 
 impl AppState {
@@ -62,12 +64,15 @@ impl AppState {
         let refresh = Key::from_setting("ROADSTEAD_AUTH__REFRESH_KEY", auth.refresh_key.as_ref())?;
         let pepper = Key::from_setting("ROADSTEAD_AUTH__PEPPER", auth.pepper.as_ref())?;
         let db = Db::connect(&settings.database).map_err(StateError::Db)?;
+        let keys = key_ring(&db, &master).await?;
+        let issuer = Issuer::new(&origin, auth.access_lifetime_s);
+        issuer.self_test(&keys, unix_time())?;
         Ok(Self {
             life,
             instance,
             started: Instant::now(),
-            keys: key_ring(&db, &master).await?,
-            issuer: Issuer::new(&origin),
+            keys,
+            issuer,
             refresh: RefreshKey::new(refresh),
             passwords: Passwords::start(pepper, settings.workers()),
             origin,
@@ -79,9 +84,13 @@ impl AppState {
 
     /// Seconds since 1970.
     pub fn now(&self) -> i64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
+        unix_time()
     }
+}
+
+fn unix_time() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
 }
 
 /// The keys, once the schema is there and they are in it.

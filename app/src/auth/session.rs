@@ -4,12 +4,7 @@ use actix_web::HttpRequest;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{
-    access::scope_of,
-    password::Verdict,
-    refresh::RefreshToken,
-    token::{Grant, LIFETIME},
-};
+use super::{access::scope_of, password::Verdict, refresh::RefreshToken, token::Grant};
 use crate::{
     db::{
         audit, invitations, sessions,
@@ -157,7 +152,7 @@ fn issue(state: &AppState, user: &UserRow, next: RefreshToken, auth_time: i64) -
         access: AccessReply {
             access_token: state.issuer.issue(&state.keys, grant, state.now()),
             token_type: "Bearer",
-            expires_in: LIFETIME,
+            expires_in: state.issuer.lifetime(),
             scope,
         },
         refresh_token: state.refresh.issue(next),
