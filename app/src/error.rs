@@ -89,6 +89,8 @@ impl From<DbError> for ApiError {
 pub enum TokenError {
     Invalid,
     Expired,
+    /// It was good, and has been ended.
+    Revoked,
 }
 
 impl TokenError {
@@ -96,6 +98,7 @@ impl TokenError {
         match self {
             Self::Invalid => "token_invalid",
             Self::Expired => "token_expired",
+            Self::Revoked => "token_revoked",
         }
     }
 
@@ -103,6 +106,7 @@ impl TokenError {
         match self {
             Self::Invalid => "The access token is not valid.",
             Self::Expired => "The access token has expired.",
+            Self::Revoked => "The access token has been revoked.",
         }
     }
 }

@@ -14,6 +14,7 @@ mod drill;
 mod health;
 mod jwks;
 mod me;
+mod metrics;
 mod notes;
 pub mod route;
 mod sessions;
@@ -27,6 +28,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
     let mut routes = vec![
         route(Method::GET,    "/health/live",                  health::live),
         route(Method::GET,    "/health/ready",                 health::ready),
+        route(Method::GET,    "/internal/metrics",             metrics::show),
         route(Method::GET,    "/.well-known/jwks.json",        jwks::show),
         route(Method::POST,   "/api/v1/auth/token",            auth::token::create),
         route(Method::POST,   "/api/v1/auth/token/refresh",    auth::token::refresh),
@@ -37,6 +39,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::POST,   "/api/v1/auth/invitation",       auth::invitation::accept),
         route(Method::GET,    "/api/v1/me",                    me::show),
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
+        route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
         route(Method::DELETE, "/api/v1/sessions/{id}",         sessions::delete),
         route(Method::GET,    "/api/v1/users",                 users::list),
         route(Method::GET,    "/api/v1/notes",                 notes::list),

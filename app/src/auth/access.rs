@@ -4,12 +4,21 @@
 use std::{
     future::{Ready, ready},
     marker::PhantomData,
+    ops::Deref,
+    rc::Rc,
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
+use actix_web::{
+    FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::header::AUTHORIZATION,
+    web::Data,
+};
+use futures_util::future::{Either, FutureExt as _, LocalBoxFuture};
 use uuid::Uuid;
 
-use super::token::Claims;
+use super::{
+    api_key,
+    cache::{Known, TokenCache},
+};
 use crate::{error::ApiError, state::AppState};
 
 /// Implemented only here.
@@ -25,15 +34,11 @@ pub struct Public;
 /// Everyone; but a bad token is refused, so that nobody takes themselves for signed in.
 pub struct MaybeUser(pub Option<CurrentUser>);
 
-/// Whoever has a good access token.
-#[derive(Debug, Clone)]
-pub struct CurrentUser {
-    pub id: Uuid,
-    pub session: Uuid,
-    pub scope: String,
-}
+/// Whoever has a good access token or API key.
+#[derive(Clone)]
+pub struct CurrentUser(Rc<Known>);
 
-/// Whoever has a good access token with `P` in its scope.
+/// Whoever has a good access token or API key with `P` in its scope.
 pub struct Require<P> {
     pub user: CurrentUser,
     permission: PhantomData<P>,
@@ -44,11 +49,25 @@ pub trait Permission: 'static {
     const SCOPE: &'static str;
 }
 
-/// May see and manage accounts.
-pub struct Users;
+macro_rules! permissions {
+    ($($(#[$meta:meta])* $name:ident = $word:literal),+ $(,)?) => {
+        $(
+            $(#[$meta])*
+            pub struct $name;
 
-impl Permission for Users {
-    const SCOPE: &'static str = "users";
+            impl Permission for $name {
+                const SCOPE: &'static str = $word;
+            }
+        )+
+    };
+}
+
+permissions! {
+    /// One's own account: password, sessions, API keys. No API key can have it.
+    Account = "account",
+    Notes = "notes",
+    /// May see and manage accounts.
+    Users = "users",
 }
 
 /// What an account's tokens may do.
@@ -56,15 +75,21 @@ pub fn scope_of(admin: bool) -> &'static str {
     if admin { "account notes users" } else { "account notes" }
 }
 
-impl From<Claims> for CurrentUser {
-    fn from(claims: Claims) -> Self {
-        Self { id: claims.sub, session: claims.sid, scope: claims.scope }
+/// Who asked, for the log line of a refusal.
+#[derive(Clone, Copy)]
+pub struct Asker(pub Uuid);
+
+impl Deref for CurrentUser {
+    type Target = Known;
+
+    fn deref(&self) -> &Known {
+        &self.0
     }
 }
 
 impl CurrentUser {
-    pub fn may<P: Permission>(&self) -> bool {
-        self.scope.split(' ').any(|word| word == P::SCOPE)
+    pub fn has(&self, permission: &str) -> bool {
+        self.scope.split(' ').any(|word| word == permission)
     }
 }
 
@@ -90,11 +115,47 @@ fn bearer(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
     Ok(Some(token))
 }
 
-fn user(request: &HttpRequest) -> Result<Option<CurrentUser>, ApiError> {
-    let Some(token) = bearer(request)? else { return Ok(None) };
+/// Ready at once for an access token; an API key that this worker does not know yet needs a query.
+type Answer<T> = Either<Ready<Result<T, ApiError>>, LocalBoxFuture<'static, Result<T, ApiError>>>;
+
+fn now<T>(result: Result<T, ApiError>) -> Answer<T> {
+    Either::Left(ready(result))
+}
+
+fn user(request: &HttpRequest) -> Answer<Option<CurrentUser>> {
+    let token = match bearer(request) {
+        Ok(Some(token)) => token,
+        Ok(None) => return now(Ok(None)),
+        Err(error) => return now(Err(error)),
+    };
     let state = request.app_data::<Data<AppState>>().expect("registered with the app");
-    let claims = state.issuer.verify(&state.keys, token, state.now()).map_err(ApiError::Token)?;
-    Ok(Some(claims.into()))
+    let cache = request.app_data::<Rc<TokenCache>>().expect("registered with the app");
+    match cache.find(state, token) {
+        Ok(None) if token.starts_with(api_key::PREFIX) => {
+            let (state, cache, token) = (state.clone(), cache.clone(), token.to_owned());
+            let look = async move {
+                let known = api_key::believe(&state, &token).await?;
+                Ok(Some(CurrentUser(cache.keep(&state, &token, known))))
+            };
+            Either::Right(look.boxed_local())
+        }
+        Ok(None) => {
+            let known = believe(state, token).map(|known| cache.keep(state, token, known));
+            now(known.map(|known| Some(CurrentUser(known))))
+        }
+        found => now(found.map(|known| known.map(CurrentUser))),
+    }
+}
+
+/// Without a query: by the token's signature and claims, and by what is known to have ended.
+fn believe(state: &AppState, token: &str) -> Result<Known, ApiError> {
+    let (epoch, version) = (state.control.epoch()?, state.keys.version());
+    let claims = state.issuer.verify(&state.keys.get(), token, state.now());
+    let judged = claims.and_then(|claims| {
+        state.control.judge(claims.sub, claims.sid, claims.ver)?;
+        Ok(claims)
+    });
+    judged.map(|claims| Known::of(claims, epoch, version)).map_err(ApiError::Token)
 }
 
 impl FromRequest for Public {
@@ -108,32 +169,51 @@ impl FromRequest for Public {
 
 impl FromRequest for MaybeUser {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Answer<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(user(request).map(Self))
+        then(user(request), |user| Ok(Self(user)))
     }
 }
 
 impl FromRequest for CurrentUser {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Answer<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(user(request).and_then(|user| user.ok_or(ApiError::Unauthenticated)))
+        then(user(request), |user| user.ok_or(ApiError::Unauthenticated))
     }
 }
 
 impl<P: Permission> FromRequest for Require<P> {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = Answer<Self>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let user = CurrentUser::from_request(request, payload).into_inner();
-        ready(user.and_then(|user| match user.may::<P>() {
-            true => Ok(Self { user, permission: PhantomData }),
-            false => Err(ApiError::InsufficientScope),
-        }))
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let asked = request.clone();
+        then(user(request), move |user| {
+            let user = user.ok_or(ApiError::Unauthenticated)?;
+            match user.has(P::SCOPE) {
+                true => Ok(Self { user, permission: PhantomData }),
+                false => {
+                    asked.extensions_mut().insert(Asker(user.id));
+                    Err(ApiError::InsufficientScope)
+                }
+            }
+        })
+    }
+}
+
+fn then<T, U: 'static>(
+    answer: Answer<T>,
+    step: impl FnOnce(T) -> Result<U, ApiError> + 'static,
+) -> Answer<U>
+where
+    T: 'static,
+{
+    match answer {
+        Either::Left(known) => now(known.into_inner().and_then(step)),
+        Either::Right(look) => Either::Right(look.map(|known| known.and_then(step)).boxed_local()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::TokenError;
 /// Seconds.
 pub const LIFETIME: i64 = 300;
 /// Seconds by which our own machines' clocks may differ; for `exp` there is none.
-const LEEWAY: i64 = 5;
+pub const LEEWAY: i64 = 5;
 const LONGEST: usize = 4096;
 
 /// Every claim is required, and no other is known. Times are seconds since 1970.

@@ -7,11 +7,16 @@ use clap::Subcommand;
 use super::text;
 use crate::{
     auth::{
+        caller::Caller,
         password::{self, Passwords},
         secret::{self, Key},
     },
     config::Settings,
-    db::{Db, audit, invitations, users},
+    db::{
+        Db,
+        audit::{self, Event},
+        invitations, users,
+    },
 };
 
 #[derive(Subcommand)]
@@ -87,7 +92,8 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
                     Some("users_email_key") => format!("{email} has an account already"),
                     _ => error.to_string(),
                 })?;
-            audit::record(&change, "user_created", Some(id), None).await.map_err(text)?;
+            let event = Event::of("user_created", id);
+            audit::record(&change, &Caller::default(), event).await.map_err(text)?;
             change.commit().await.map_err(text)?;
             Ok(format!("{email} has an account now"))
         }
@@ -107,11 +113,10 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
             let id = id.ok_or_else(|| {
                 format!("{email} has no account; `roadstead user list` shows all")
             })?;
-            audit::record(&change, "user_disabled", Some(id), None).await.map_err(text)?;
+            let event = Event::of("user_disabled", id);
+            audit::record(&change, &Caller::default(), event).await.map_err(text)?;
             change.commit().await.map_err(text)?;
-            Ok(format!(
-                "{email} is disabled, and its sessions are ended; an access token lives on for at most five minutes"
-            ))
+            Ok(format!("{email} is disabled, and its sessions and tokens are ended"))
         }
     }
 }

@@ -69,6 +69,12 @@ pub async fn set_signed_in(client: &Client, id: Uuid) -> Result<bool, DbError> {
     Ok(client.execute(sql, &[&id]).await? == 1)
 }
 
+/// Until the transaction ends, nobody else changes the account or ends many of its sessions; false when there is none.
+pub async fn lock(client: &Client, id: Uuid) -> Result<bool, DbError> {
+    let sql = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
+    Ok(client.query_opt(sql, &[&id]).await?.is_some())
+}
+
 /// Only if it is still the old one: a change of password meanwhile wins.
 pub async fn set_password_hash(
     client: &Client,
@@ -89,7 +95,7 @@ pub async fn set_password_hash(
 pub async fn set_disabled(client: &Client, email: &str) -> Result<Option<Uuid>, DbError> {
     let row = client
         .query_opt(
-            "UPDATE users SET disabled_at = coalesce(disabled_at, now()), version = version + 1
+            "UPDATE users SET disabled_at = coalesce(disabled_at, now())
              WHERE email = $1 RETURNING id",
             &[&email],
         )

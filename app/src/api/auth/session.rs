@@ -10,9 +10,9 @@ use crate::{
     auth::{
         access::{MaybeUser, Public},
         browser::{self, OwnPage},
-        session::{self, Issued, Kind, Origin},
+        caller::Caller,
+        session::{self, Issued, Kind},
     },
-    db::sessions,
     error::ApiError,
     state::AppState,
 };
@@ -25,13 +25,12 @@ fn reply(Issued { access, refresh_token }: Issued) -> HttpResponse {
 pub async fn create(
     _: Public,
     _: OwnPage,
-    request: HttpRequest,
+    caller: Caller,
     credentials: Json<Credentials>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.into_inner().check()?;
-    let origin = Origin::of(&request, Kind::Browser);
-    Ok(reply(session::sign_in(&state, &email, password, origin).await?))
+    Ok(reply(session::sign_in(&state, &email, password, Kind::Browser, &caller).await?))
 }
 
 /// `POST /api/v1/auth/session/refresh`
@@ -39,10 +38,11 @@ pub async fn refresh(
     _: Public,
     _: OwnPage,
     request: HttpRequest,
+    caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let origin = Origin::of(&request, Kind::Browser);
-    Ok(reply(session::refresh(&state, &browser::refresh_token(&request), &origin).await?))
+    let token = browser::refresh_token(&request);
+    Ok(reply(session::refresh(&state, &token, Kind::Browser, &caller).await?))
 }
 
 /// `DELETE /api/v1/auth/session`: the access token's session if there is one, else the cookie's.
@@ -50,11 +50,12 @@ pub async fn delete(
     MaybeUser(user): MaybeUser,
     _: OwnPage,
     request: HttpRequest,
+    caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     match user {
-        Some(user) => sessions::end(&state.db.get().await?, user.session).await?,
-        None => session::revoke(&state, &browser::refresh_token(&request)).await?,
+        Some(user) => session::end(&state, user.session, &caller).await?,
+        None => session::revoke(&state, &browser::refresh_token(&request), &caller).await?,
     }
     Ok(HttpResponse::NoContent().cookie(browser::forget()).finish())
 }

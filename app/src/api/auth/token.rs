@@ -1,7 +1,7 @@
 //! For programs: the refresh token in the reply, for the caller to keep.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     web::{Data, Form, Json},
 };
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,8 @@ use super::Credentials;
 use crate::{
     auth::{
         access::Public,
-        session::{self, AccessReply, Issued, Kind, Origin},
+        caller::Caller,
+        session::{self, AccessReply, Issued, Kind},
     },
     error::ApiError,
     state::AppState,
@@ -43,32 +44,31 @@ pub struct Revocation {
 /// `POST /api/v1/auth/token`
 pub async fn create(
     _: Public,
-    request: HttpRequest,
+    caller: Caller,
     credentials: Json<Credentials>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.into_inner().check()?;
-    let origin = Origin::of(&request, Kind::Program);
-    Ok(session::sign_in(&state, &email, password, origin).await?.into())
+    Ok(session::sign_in(&state, &email, password, Kind::Program, &caller).await?.into())
 }
 
 /// `POST /api/v1/auth/token/refresh`
 pub async fn refresh(
     _: Public,
-    request: HttpRequest,
+    caller: Caller,
     refresh: Json<Refresh>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let origin = Origin::of(&request, Kind::Program);
-    Ok(session::refresh(&state, &refresh.refresh_token, &origin).await?.into())
+    Ok(session::refresh(&state, &refresh.refresh_token, Kind::Program, &caller).await?.into())
 }
 
 /// `POST /api/v1/auth/token/revoke` (RFC 7009): 200 also for what is no token.
 pub async fn revoke(
     _: Public,
+    caller: Caller,
     revocation: Form<Revocation>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    session::revoke(&state, &revocation.token).await?;
+    session::revoke(&state, &revocation.token, &caller).await?;
     Ok(HttpResponse::Ok().finish())
 }
