@@ -16,6 +16,7 @@ use actix_web::{
     },
 };
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::db::DbError;
 
@@ -178,6 +179,18 @@ impl ApiError {
         }
     }
 
+    /// What a refusal is called in the log: OWASP's logging vocabulary, as far as that has a word.
+    fn event(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthenticated | Self::Token(_) | Self::InsufficientScope => Some("authz_fail"),
+            Self::WrongCredentials => Some("authn_login_fail"),
+            Self::InvalidGrant | Self::InvalidInvitation => Some("authn_token_fail"),
+            Self::MalformedAuthorization => Some("input_validation_fail"),
+            Self::CrossSite => Some("malicious_cors"),
+            _ => None,
+        }
+    }
+
     /// RFC 6750 section 3: no error code where no credentials were given.
     fn challenge(&self) -> Option<&'static str> {
         match self {
@@ -218,9 +231,20 @@ struct Problem<'a> {
     errors: &'a [FieldError],
 }
 
-/// The reply, and for a 5xx the one log line.
-pub fn reply(error: &ApiError, request_id: &str) -> HttpResponse {
+/// The reply, and for a 5xx or a refusal the one log line. `user` is who asked, where that is known.
+pub fn reply(error: &ApiError, request_id: &str, user: Option<Uuid>) -> HttpResponse {
     let status = error.status();
+    if let Some(event) = error.event() {
+        let user = user.map(tracing::field::display);
+        tracing::info!(
+            request_id,
+            status = status.as_u16(),
+            code = error.code(),
+            event,
+            user.id = user,
+            "refused"
+        );
+    }
     if status.is_server_error() {
         let cause = match error {
             ApiError::Internal(cause) | ApiError::Unavailable(cause) => chain(cause.as_ref()),
@@ -320,7 +344,7 @@ impl ResponseError for Failure {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut reply = reply(&self.error, &self.request_id);
+        let mut reply = reply(&self.error, &self.request_id, None);
         if self.close {
             reply.head_mut().set_connection_type(ConnectionType::Close);
         }

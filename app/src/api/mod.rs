@@ -38,10 +38,15 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::POST,   "/api/v1/auth/session/refresh",  auth::session::refresh),
         route(Method::POST,   "/api/v1/auth/invitation",       auth::invitation::accept),
         route(Method::GET,    "/api/v1/me",                    me::show),
+        route(Method::POST,   "/api/v1/me/password",           me::change_password),
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
         route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
         route(Method::DELETE, "/api/v1/sessions/{id}",         sessions::delete),
         route(Method::GET,    "/api/v1/users",                 users::list),
+        route(Method::GET,    "/api/v1/users/{id}",            users::show),
+        route(Method::PATCH,  "/api/v1/users/{id}",            users::update),
+        route(Method::DELETE, "/api/v1/users/{id}/sessions",   users::end_sessions),
+        route(Method::DELETE, "/api/v1/users/{id}/sessions/{session}", users::end_session),
         route(Method::GET,    "/api/v1/notes",                 notes::list),
         route(Method::POST,   "/api/v1/notes",                 notes::create),
         route(Method::GET,    "/api/v1/notes/{id}",            notes::show),
@@ -51,6 +56,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
     if settings.server.drill {
         routes.extend([
             route(Method::GET,    "/api/v1/drill/whoami",          drill::whoami),
+            route(Method::GET,    "/api/v1/drill/account",         drill::account),
             route(Method::GET,    "/api/v1/drill/sleep",           drill::sleep),
             route(Method::GET,    "/api/v1/drill/block",           drill::block),
             route(Method::POST,   "/api/v1/drill/panic",           drill::panic),

@@ -140,7 +140,7 @@ fn user(request: &HttpRequest) -> Answer<Option<CurrentUser>> {
             Either::Right(look.boxed_local())
         }
         Ok(None) => {
-            let known = believe(state, token).map(|known| cache.keep(state, token, known));
+            let known = believe(state, token, request).map(|known| cache.keep(state, token, known));
             now(known.map(|known| Some(CurrentUser(known))))
         }
         found => now(found.map(|known| known.map(CurrentUser))),
@@ -148,14 +148,15 @@ fn user(request: &HttpRequest) -> Answer<Option<CurrentUser>> {
 }
 
 /// Without a query: by the token's signature and claims, and by what is known to have ended.
-fn believe(state: &AppState, token: &str) -> Result<Known, ApiError> {
+fn believe(state: &AppState, token: &str, request: &HttpRequest) -> Result<Known, ApiError> {
     let (epoch, version) = (state.control.epoch()?, state.keys.version());
     let claims = state.issuer.verify(&state.keys.get(), token, state.now());
-    let judged = claims.and_then(|claims| {
-        state.control.judge(claims.sub, claims.sid, claims.ver)?;
-        Ok(claims)
-    });
-    judged.map(|claims| Known::of(claims, epoch, version)).map_err(ApiError::Token)
+    let claims = claims.map_err(ApiError::Token)?;
+    if let Err(error) = state.control.judge(claims.sub, claims.sid, claims.ver) {
+        request.extensions_mut().insert(Asker(claims.sub));
+        return Err(ApiError::Token(error));
+    }
+    Ok(Known::of(claims, epoch, version))
 }
 
 impl FromRequest for Public {

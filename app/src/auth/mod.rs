@@ -1,6 +1,7 @@
 //! Who is asking, and what they may do.
 
 pub mod access;
+pub mod account;
 pub mod api_key;
 pub mod browser;
 pub mod cache;

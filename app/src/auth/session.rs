@@ -40,6 +40,10 @@ impl Kind {
             Self::Browser => "browser",
         }
     }
+
+    pub fn of_word(word: &str) -> Self {
+        if word == "browser" { Self::Browser } else { Self::Program }
+    }
 }
 
 /// What a sign-in or a refresh gives.
@@ -192,7 +196,12 @@ pub async fn end_all(
     Ok(())
 }
 
-fn issue(state: &AppState, user: &UserRow, next: RefreshToken, auth_time: i64) -> Issued {
+pub(super) fn issue(
+    state: &AppState,
+    user: &UserRow,
+    next: RefreshToken,
+    auth_time: i64,
+) -> Issued {
     let scope = scope_of(user.admin);
     let grant = Grant {
         user: user.id,

@@ -11,6 +11,8 @@ mod failures;
 mod handover;
 mod migrate;
 mod notes;
+mod revocation;
 mod serve;
+mod sessions;
 mod support;
 mod throwaway;

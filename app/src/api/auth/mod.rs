@@ -1,8 +1,15 @@
 //! Sign-in, refresh and sign-out: for programs (`token`), for browsers (`session`), and invitations.
 
-use serde::Deserialize;
+use actix_web::HttpResponse;
+use serde::{Deserialize, Serialize};
 
-use crate::{auth::password, error::FieldError};
+use crate::{
+    auth::{
+        browser, password,
+        session::{AccessReply, Issued, Kind},
+    },
+    error::FieldError,
+};
 
 pub mod invitation;
 pub mod session;
@@ -13,6 +20,24 @@ pub mod token;
 pub struct Credentials {
     email: String,
     password: String,
+}
+
+#[derive(Serialize)]
+struct TokenReply {
+    #[serde(flatten)]
+    access: AccessReply,
+    refresh_token: String,
+}
+
+impl Issued {
+    /// A program gets the refresh token to keep, a browser a cookie that no script can read.
+    pub(super) fn reply(self, kind: Kind) -> HttpResponse {
+        let Self { access, refresh_token } = self;
+        match kind {
+            Kind::Program => HttpResponse::Ok().json(TokenReply { access, refresh_token }),
+            Kind::Browser => HttpResponse::Ok().cookie(browser::keep(refresh_token)).json(access),
+        }
+    }
 }
 
 impl Credentials {

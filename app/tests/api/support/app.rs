@@ -114,7 +114,16 @@ impl TestApp {
 
     /// Everything that is in the database, as text.
     pub fn dump(&self) -> String {
-        let tables = ["users", "invitations", "sessions", "signing_keys", "audit_events", "notes"];
+        let tables = [
+            "users",
+            "invitations",
+            "sessions",
+            "signing_keys",
+            "audit_events",
+            "notes",
+            "revocations",
+            "api_keys",
+        ];
         let dump = |table: &&str| {
             self.value(&format!("SELECT coalesce(string_agg(t::text, ' '), '') FROM {table} t"))
         };
