@@ -2,17 +2,12 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Bytes, Data, Json},
+    web::{Bytes, Data},
 };
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    auth::{
-        access::{Account, CurrentUser, Require},
-        account,
-        caller::Caller,
-    },
+    auth::access::CurrentUser,
     db::users,
     error::{ApiError, TokenError},
     state::AppState,
@@ -30,26 +25,6 @@ pub async fn show(user: CurrentUser, state: Data<AppState>) -> Result<HttpRespon
         }
     };
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewPassword {
-    current_password: String,
-    new_password: String,
-}
-
-/// `POST /api/v1/me/password`: answers as a refresh of this session would.
-pub async fn change_password(
-    Require { user, .. }: Require<Account>,
-    passwords: Json<NewPassword>,
-    caller: Caller,
-    state: Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let NewPassword { current_password, new_password } = passwords.into_inner();
-    let (kind, issued) =
-        account::change_password(&state, &user, current_password, new_password, &caller).await?;
-    Ok(issued.reply(kind))
 }
 
 pub(super) async fn read(user: &CurrentUser, state: &AppState) -> Result<Bytes, ApiError> {
