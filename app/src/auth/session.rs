@@ -5,11 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    access::scope_of,
-    caller::Caller,
-    password::Verdict,
-    refresh::RefreshToken,
-    token::{Grant, LIFETIME},
+    access::scope_of, caller::Caller, password::Verdict, refresh::RefreshToken, token::Grant,
 };
 use crate::{
     db::{
@@ -214,7 +210,7 @@ pub(super) fn issue(
         access: AccessReply {
             access_token: state.issuer.issue(&state.keys.get(), grant, state.now()),
             token_type: "Bearer",
-            expires_in: LIFETIME,
+            expires_in: state.issuer.lifetime(),
             scope,
         },
         refresh_token: state.refresh.issue(next),
