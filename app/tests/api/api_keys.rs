@@ -311,6 +311,9 @@ fn what_looks_like_a_key_and_is_none_is_refused_and_mostly_without_a_query() {
     assert!(sent < 70, "{sent} statements for 700 requests");
     let random = roadstead::auth::secret::encode(&roadstead::auth::secret::random::<32>());
     assert_refused(&app.anon().with_token(&format!("rsk_{random}")));
+    let bad_body =
+        app.anon().with_token(&format!("rsk_{random}")).post("/api/v1/notes", &json!([]));
+    assert_eq!(bad_body.status, 401, "who may not come in hears nothing of the body");
     let query = app.anon().get(&format!("{WHOAMI}?access_token={good}"));
     assert_eq!(query.status, 401, "a key in the address is none");
 }
