@@ -9,6 +9,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{config::Settings, error};
 use route::{Route, route};
 
+mod api_keys;
 mod auth;
 mod drill;
 mod health;
@@ -42,6 +43,9 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
         route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
         route(Method::DELETE, "/api/v1/sessions/{id}",         sessions::delete),
+        route(Method::GET,    "/api/v1/api-keys",              api_keys::list),
+        route(Method::POST,   "/api/v1/api-keys",              api_keys::create),
+        route(Method::DELETE, "/api/v1/api-keys/{id}",         api_keys::delete),
         route(Method::GET,    "/api/v1/users",                 users::list),
         route(Method::GET,    "/api/v1/users/{id}",            users::show),
         route(Method::PATCH,  "/api/v1/users/{id}",            users::update),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod access;
+mod api_keys;
 mod auth;
 mod database;
 mod database_tls;
