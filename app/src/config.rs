@@ -155,7 +155,7 @@ impl Default for Database {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// Encrypts the signing keys in the database; 32 bytes, base64url.
@@ -164,6 +164,17 @@ pub struct Auth {
     pub refresh_key: Option<Secret>,
     /// Goes into every password hash; 32 bytes, base64url.
     pub pepper: Option<Secret>,
+    /// Sign-ins a minute from one address; what else `auth::limits` counts is in proportion to it.
+    pub sign_in_limit: i32,
+}
+
+/// As good as no limit: for a stack that is tested or measured.
+pub const HIGHEST_SIGN_IN_LIMIT: i32 = 1_000_000;
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { master_key: None, refresh_key: None, pepper: None, sign_in_limit: 10 }
+    }
 }
 
 /// Seconds (`…_s`). Their order matters: see `check`.
@@ -331,6 +342,11 @@ impl Settings {
                 "is for a stack that nobody else reaches: only with ROADSTEAD_DOMAIN=localhost",
             ),
             (
+                "ROADSTEAD_AUTH__SIGN_IN_LIMIT",
+                (2..=HIGHEST_SIGN_IN_LIMIT).contains(&self.auth.sign_in_limit),
+                "must be between 2 and 1000000",
+            ),
+            (
                 "ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS",
                 (1..handler_deadline_s * 1000).contains(&self.database.statement_timeout_ms),
                 "must be at least 1, and shorter than ROADSTEAD_SERVER__HANDLER_DEADLINE_S",
@@ -437,6 +453,7 @@ mod tests {
             ("ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS", "0", "at least 1"),
             ("ROADSTEAD_SERVER__DRAIN_S", "20", "HANDLER_DEADLINE_S"),
             ("ROADSTEAD_SERVER__HARD_EXIT_S", "37", "DRAIN_S"),
+            ("ROADSTEAD_AUTH__SIGN_IN_LIMIT", "0", "between 2"),
             ("ROADSTEAD_AUTH__PEPPER_FILE", "/does/not/exist", "/does/not/exist"),
         ] {
             let message = read(&[(name, value)]).expect_err(name);

@@ -30,7 +30,11 @@ pub async fn create(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.into_inner().check()?;
-    Ok(reply(session::sign_in(&state, &email, password, Kind::Browser, &caller).await?))
+    let issued = session::sign_in(&state, &email, password, Kind::Browser, &caller).await?;
+    let device = state.devices.issue(caller.device.as_deref(), &email, state.now());
+    let mut reply = reply(issued);
+    reply.add_cookie(&browser::know(device)).map_err(ApiError::internal)?;
+    Ok(reply)
 }
 
 /// `POST /api/v1/auth/session/refresh`
