@@ -59,6 +59,8 @@ pub enum ApiError {
     BodyTooLarge(usize),
     #[error("The body must be sent as {0}.")]
     UnsupportedMediaType(&'static str),
+    #[error("Too many attempts; try again in {seconds} s.")]
+    TooManyAttempts { seconds: u64 },
     #[error("The server is busy; try again.")]
     Overloaded,
     /// A dependency that should answer does not.
@@ -148,6 +150,7 @@ impl ApiError {
             Self::Conflict { code, .. } => code,
             Self::BodyTooLarge(_) => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Overloaded => "overloaded",
             Self::Unavailable(_) => "unavailable",
             Self::Deadline => "deadline_exceeded",
@@ -172,6 +175,7 @@ impl ApiError {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded | Self::Unavailable(_) | Self::Deadline => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -206,6 +210,7 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
+            Self::TooManyAttempts { seconds } => Some(*seconds),
             Self::Overloaded | Self::Unavailable(_) | Self::Deadline => Some(1),
             _ => None,
         }

@@ -11,6 +11,7 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 use crate::{
     auth::{
         api_key,
+        device::Devices,
         keys::{KeyError, KeyRing, StoredKey},
         password::Passwords,
         refresh::RefreshKey,
@@ -43,6 +44,7 @@ pub struct AppState {
     pub issuer: Issuer,
     pub refresh: RefreshKey,
     pub passwords: Passwords,
+    pub devices: Devices,
     /// Whose tokens have ended before their time.
     pub control: Control,
     pub key_lookups: Semaphore,
@@ -89,6 +91,7 @@ impl AppState {
             keys: Shared::new(keys),
             master,
             issuer,
+            devices: Devices::new(&refresh),
             refresh: RefreshKey::new(refresh),
             passwords: Passwords::start(pepper, settings.workers()),
             control: Control::default(),

@@ -5,7 +5,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    access::scope_of, caller::Caller, password::Verdict, refresh::RefreshToken, token::Grant,
+    access::scope_of,
+    caller::Caller,
+    limits,
+    password::{Queue, Verdict},
+    refresh::RefreshToken,
+    token::Grant,
 };
 use crate::{
     db::{
@@ -66,10 +71,26 @@ pub async fn sign_in(
     kind: Kind,
     caller: &Caller,
 ) -> Result<Issued, ApiError> {
+    let attempt = limits::sign_in(state, email, caller).await?;
+    let done = evaluate(state, email, password, kind, attempt.queue, caller).await;
+    if !matches!(done, Err(ApiError::WrongCredentials)) {
+        attempt.give_back(state).await;
+    }
+    done
+}
+
+async fn evaluate(
+    state: &AppState,
+    email: &str,
+    password: String,
+    kind: Kind,
+    queue: Queue,
+    caller: &Caller,
+) -> Result<Issued, ApiError> {
     let user = users::find_by_email(&state.db.get().await?, email).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     // Without a connection in hand: others need it meanwhile.
-    let verdict = state.passwords.verify(password.clone(), hash).await?;
+    let verdict = state.passwords.verify(password.clone(), hash, queue).await?;
     let user = match user {
         Some(user) if verdict != Verdict::Wrong && user.disabled_at.is_none() => user,
         refused => {
@@ -116,6 +137,7 @@ pub async fn refresh(
     caller: &Caller,
 ) -> Result<Issued, ApiError> {
     let token = state.refresh.read(token).ok_or(ApiError::InvalidGrant)?;
+    limits::refresh(state, token.session, caller).await?;
     let client = state.db.get().await?;
     match sessions::advance(&client, token, kind, caller).await? {
         sessions::Advanced::To { generation, user, signed_in_at } => {

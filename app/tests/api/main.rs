@@ -10,6 +10,7 @@ mod database_tls;
 mod dev;
 mod failures;
 mod handover;
+mod limits;
 mod migrate;
 mod notes;
 mod revocation;

@@ -27,7 +27,10 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.into_inner().check()?;
     let issued = session::sign_in(&state, &email, password, Kind::Browser, &caller).await?;
-    Ok(issued.reply(Kind::Browser))
+    let device = state.devices.issue(caller.device.as_deref(), &email, state.now());
+    let mut reply = issued.reply(Kind::Browser);
+    reply.add_cookie(&browser::know(device)).map_err(ApiError::internal)?;
+    Ok(reply)
 }
 
 /// `POST /api/v1/auth/session/refresh`
