@@ -170,11 +170,22 @@ pub struct Auth {
     pub refresh_key: Option<Secret>,
     /// Goes into every password hash; 32 bytes, base64url.
     pub pepper: Option<Secret>,
+    /// Sign-ins a minute from one address; what else `auth::limits` counts is in proportion to it.
+    pub sign_in_limit: i32,
 }
+
+/// As good as no limit: for a stack that is tested or measured.
+pub const HIGHEST_SIGN_IN_LIMIT: i32 = 1_000_000;
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { access_lifetime_s: 300, master_key: None, refresh_key: None, pepper: None }
+        Self {
+            access_lifetime_s: 300,
+            master_key: None,
+            refresh_key: None,
+            pepper: None,
+            sign_in_limit: 10,
+        }
     }
 }
 
@@ -348,6 +359,11 @@ impl Settings {
                 "is for a stack that nobody else reaches: only with ROADSTEAD_DOMAIN=localhost",
             ),
             (
+                "ROADSTEAD_AUTH__SIGN_IN_LIMIT",
+                (2..=HIGHEST_SIGN_IN_LIMIT).contains(&self.auth.sign_in_limit),
+                "must be between 2 and 1000000",
+            ),
+            (
                 "ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS",
                 (1..handler_deadline_s * 1000).contains(&self.database.statement_timeout_ms),
                 "must be at least 1, and shorter than ROADSTEAD_SERVER__HANDLER_DEADLINE_S",
@@ -457,6 +473,7 @@ mod tests {
             ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "29", "between 30 and 900"),
             ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "901", "between 30 and 900"),
             ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "5m", "invalid"),
+            ("ROADSTEAD_AUTH__SIGN_IN_LIMIT", "0", "between 2"),
             ("ROADSTEAD_AUTH__PEPPER_FILE", "/does/not/exist", "/does/not/exist"),
         ] {
             let message = read(&[(name, value)]).expect_err(name);

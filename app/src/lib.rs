@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod housekeeping;
 pub mod server;
 pub mod state;
 pub mod telemetry;

@@ -5,20 +5,30 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use actix_web::web::Data;
+use tokio::{sync::Semaphore, task::JoinHandle};
+
 use crate::{
     auth::{
-        keys::{KeyError, KeyRing},
+        api_key,
+        device::Devices,
+        keys::{KeyError, KeyRing, StoredKey},
         password::Passwords,
         refresh::RefreshKey,
+        revocation::{self, Control},
         secret::Key,
+        shared::Shared,
         token::{Issuer, SelfTestError},
     },
     config::{ConfigError, Settings},
     db::{
         Db, DbError, keys,
+        last_use::LastUse,
         migrate::{self, MigrateError},
     },
+    housekeeping,
     server::{dev::Pages, life::Life},
+    telemetry::metrics::Metrics,
 };
 
 pub struct AppState {
@@ -29,10 +39,17 @@ pub struct AppState {
     /// The address in people's browsers.
     pub origin: String,
     pub db: Db,
-    pub keys: KeyRing,
+    pub keys: Shared<KeyRing>,
+    master: Key,
     pub issuer: Issuer,
     pub refresh: RefreshKey,
     pub passwords: Passwords,
+    pub devices: Devices,
+    /// Whose tokens have ended before their time.
+    pub control: Control,
+    pub key_lookups: Semaphore,
+    pub last_use: LastUse,
+    pub metrics: Metrics,
     pub settings: Settings,
     /// None in production.
     pub dev: Option<Pages>,
@@ -71,10 +88,16 @@ impl AppState {
             life,
             instance,
             started: Instant::now(),
-            keys,
+            keys: Shared::new(keys),
+            master,
             issuer,
+            devices: Devices::new(&refresh),
             refresh: RefreshKey::new(refresh),
             passwords: Passwords::start(pepper, settings.workers()),
+            control: Control::default(),
+            key_lookups: Semaphore::new(api_key::LOOKUPS),
+            last_use: LastUse::default(),
+            metrics: Metrics::default(),
             origin,
             db,
             settings,
@@ -82,9 +105,35 @@ impl AppState {
         })
     }
 
+    /// Starts what goes on beside the requests, and waits until nothing is missing for these: afterwards no token is
+    /// believed that has been revoked. Dropped, it ends.
+    pub async fn companions(state: &Data<Self>) -> Companions {
+        let (feed, house) = (state.clone(), state.clone());
+        let companions = Companions([
+            tokio::spawn(async move { revocation::follow(&feed).await }),
+            tokio::spawn(async move { housekeeping::keep(&house).await }),
+        ]);
+        state.control.first().await;
+        companions
+    }
+
+    /// The set of signing keys has changed. What does not open changes nothing, and whoever reads the feed says so.
+    pub fn take_keys(&self, keys: &[StoredKey]) -> Result<(), KeyError> {
+        self.keys.set(KeyRing::open(&self.master, keys)?);
+        Ok(())
+    }
+
     /// Seconds since 1970.
     pub fn now(&self) -> i64 {
         unix_time()
+    }
+}
+
+pub struct Companions([JoinHandle<()>; 2]);
+
+impl Drop for Companions {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
     }
 }
 

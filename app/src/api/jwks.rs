@@ -10,5 +10,5 @@ pub async fn show(_: MaybeUser, state: Data<AppState>) -> Result<HttpResponse, A
         // At most half the time for which a retired key still verifies.
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .content_type("application/jwk-set+json")
-        .json(state.keys.jwks()))
+        .json(state.keys.get().jwks()))
 }

@@ -9,11 +9,13 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{config::Settings, error};
 use route::{Route, route};
 
+mod api_keys;
 mod auth;
 mod drill;
 mod health;
 mod jwks;
 mod me;
+mod metrics;
 mod notes;
 pub mod route;
 mod sessions;
@@ -27,6 +29,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
     let mut routes = vec![
         route(Method::GET,    "/health/live",                  health::live),
         route(Method::GET,    "/health/ready",                 health::ready),
+        route(Method::GET,    "/internal/metrics",             metrics::show),
         route(Method::GET,    "/.well-known/jwks.json",        jwks::show),
         route(Method::POST,   "/api/v1/auth/token",            auth::token::create),
         route(Method::POST,   "/api/v1/auth/token/refresh",    auth::token::refresh),
@@ -35,10 +38,19 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::DELETE, "/api/v1/auth/session",          auth::session::delete),
         route(Method::POST,   "/api/v1/auth/session/refresh",  auth::session::refresh),
         route(Method::POST,   "/api/v1/auth/invitation",       auth::invitation::accept),
+        route(Method::POST,   "/api/v1/auth/password",         auth::password::change),
         route(Method::GET,    "/api/v1/me",                    me::show),
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
+        route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
         route(Method::DELETE, "/api/v1/sessions/{id}",         sessions::delete),
+        route(Method::GET,    "/api/v1/api-keys",              api_keys::list),
+        route(Method::POST,   "/api/v1/api-keys",              api_keys::create),
+        route(Method::DELETE, "/api/v1/api-keys/{id}",         api_keys::delete),
         route(Method::GET,    "/api/v1/users",                 users::list),
+        route(Method::GET,    "/api/v1/users/{id}",            users::show),
+        route(Method::PATCH,  "/api/v1/users/{id}",            users::update),
+        route(Method::DELETE, "/api/v1/users/{id}/sessions",   users::end_sessions),
+        route(Method::DELETE, "/api/v1/users/{id}/sessions/{session}", users::end_session),
         route(Method::GET,    "/api/v1/notes",                 notes::list),
         route(Method::POST,   "/api/v1/notes",                 notes::create),
         route(Method::GET,    "/api/v1/notes/{id}",            notes::show),
@@ -48,6 +60,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
     if settings.server.drill {
         routes.extend([
             route(Method::GET,    "/api/v1/drill/whoami",          drill::whoami),
+            route(Method::GET,    "/api/v1/drill/account",         drill::account),
             route(Method::GET,    "/api/v1/drill/sleep",           drill::sleep),
             route(Method::GET,    "/api/v1/drill/block",           drill::block),
             route(Method::POST,   "/api/v1/drill/panic",           drill::panic),

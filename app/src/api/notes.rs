@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::time_text;
 use crate::{
-    auth::access::CurrentUser,
+    auth::access::{Notes, Require},
     db::notes::{self, NoteRow},
     error::{ApiError, FieldError},
     state::AppState,
@@ -91,7 +91,7 @@ fn check(title: Option<&str>, body: Option<&str>) -> Result<(), ApiError> {
 
 /// `POST /api/v1/notes`
 pub async fn create(
-    user: CurrentUser,
+    Require { user, .. }: Require<Notes>,
     note: Json<NewNote>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
@@ -104,7 +104,7 @@ pub async fn create(
 
 /// `GET /api/v1/notes?limit=&after=`: newest first.
 pub async fn list(
-    user: CurrentUser,
+    Require { user, .. }: Require<Notes>,
     page: Query<Page>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
@@ -126,7 +126,7 @@ pub async fn list(
 
 /// `GET /api/v1/notes/{id}`
 pub async fn show(
-    user: CurrentUser,
+    Require { user, .. }: Require<Notes>,
     id: Path<Uuid>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
@@ -136,7 +136,7 @@ pub async fn show(
 
 /// `PATCH /api/v1/notes/{id}`
 pub async fn update(
-    user: CurrentUser,
+    Require { user, .. }: Require<Notes>,
     id: Path<Uuid>,
     patch: Json<NotePatch>,
     state: Data<AppState>,
@@ -149,7 +149,7 @@ pub async fn update(
 
 /// `DELETE /api/v1/notes/{id}`
 pub async fn delete(
-    user: CurrentUser,
+    Require { user, .. }: Require<Notes>,
     id: Path<Uuid>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {

@@ -8,10 +8,22 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::time_text;
-use crate::{auth::access::CurrentUser, db::sessions, error::ApiError, state::AppState};
+use crate::{
+    auth::{
+        access::{Account, Require},
+        caller::Caller,
+        session,
+    },
+    db::sessions,
+    error::ApiError,
+    state::AppState,
+};
 
 /// `GET /api/v1/sessions`
-pub async fn list(user: CurrentUser, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+pub async fn list(
+    Require { user, .. }: Require<Account>,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
     let rows = sessions::list(&state.db.get().await?, user.id).await?;
     let items = rows.iter().map(|row| {
         json!({
@@ -28,12 +40,21 @@ pub async fn list(user: CurrentUser, state: Data<AppState>) -> Result<HttpRespon
 
 /// `DELETE /api/v1/sessions/{id}`
 pub async fn delete(
-    user: CurrentUser,
+    Require { user, .. }: Require<Account>,
     id: Path<Uuid>,
+    caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    match sessions::end_own(&state.db.get().await?, user.id, *id).await? {
-        true => Ok(HttpResponse::NoContent().finish()),
-        false => Err(ApiError::NotFound),
-    }
+    session::end_one(&state, user.id, *id, "by_user", &caller).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `DELETE /api/v1/sessions`: all but the one that asks.
+pub async fn delete_others(
+    Require { user, .. }: Require<Account>,
+    caller: Caller,
+    state: Data<AppState>,
+) -> Result<HttpResponse, ApiError> {
+    session::end_all(&state, user.id, Some(user.session), "by_user", &caller).await?;
+    Ok(HttpResponse::NoContent().finish())
 }

@@ -4,12 +4,20 @@
 use std::{
     future::{Ready, ready},
     marker::PhantomData,
+    ops::Deref,
+    rc::Rc,
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
+use actix_web::{
+    FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::header::AUTHORIZATION,
+    web::Data,
+};
 use uuid::Uuid;
 
-use super::token::Claims;
+use super::{
+    api_key,
+    cache::{Known, TokenCache},
+};
 use crate::{error::ApiError, state::AppState};
 
 /// Implemented only here.
@@ -25,15 +33,11 @@ pub struct Public;
 /// Everyone; but a bad token is refused, so that nobody takes themselves for signed in.
 pub struct MaybeUser(pub Option<CurrentUser>);
 
-/// Whoever has a good access token.
-#[derive(Debug, Clone)]
-pub struct CurrentUser {
-    pub id: Uuid,
-    pub session: Uuid,
-    pub scope: String,
-}
+/// Whoever has a good access token or API key.
+#[derive(Clone)]
+pub struct CurrentUser(Rc<Known>);
 
-/// Whoever has a good access token with `P` in its scope.
+/// Whoever has a good access token or API key with `P` in its scope.
 pub struct Require<P> {
     pub user: CurrentUser,
     permission: PhantomData<P>,
@@ -44,11 +48,25 @@ pub trait Permission: 'static {
     const SCOPE: &'static str;
 }
 
-/// May see and manage accounts.
-pub struct Users;
+macro_rules! permissions {
+    ($($(#[$meta:meta])* $name:ident = $word:literal),+ $(,)?) => {
+        $(
+            $(#[$meta])*
+            pub struct $name;
 
-impl Permission for Users {
-    const SCOPE: &'static str = "users";
+            impl Permission for $name {
+                const SCOPE: &'static str = $word;
+            }
+        )+
+    };
+}
+
+permissions! {
+    /// One's own account: password, sessions, API keys. No API key can have it.
+    Account = "account",
+    Notes = "notes",
+    /// May see and manage accounts.
+    Users = "users",
 }
 
 /// What an account's tokens may do.
@@ -56,15 +74,21 @@ pub fn scope_of(admin: bool) -> &'static str {
     if admin { "account notes users" } else { "account notes" }
 }
 
-impl From<Claims> for CurrentUser {
-    fn from(claims: Claims) -> Self {
-        Self { id: claims.sub, session: claims.sid, scope: claims.scope }
+/// Who asked, for the log line of a refusal.
+#[derive(Clone, Copy)]
+pub struct Asker(pub Uuid);
+
+impl Deref for CurrentUser {
+    type Target = Known;
+
+    fn deref(&self) -> &Known {
+        &self.0
     }
 }
 
 impl CurrentUser {
-    pub fn may<P: Permission>(&self) -> bool {
-        self.scope.split(' ').any(|word| word == P::SCOPE)
+    pub fn has(&self, permission: &str) -> bool {
+        self.scope.split(' ').any(|word| word == permission)
     }
 }
 
@@ -90,11 +114,61 @@ fn bearer(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
     Ok(Some(token))
 }
 
+/// An API key that was not believed; until an argument asks.
+struct Refused(ApiError);
+
+/// Before any argument of the handler: an API key may cost a query, and actix asks all arguments at once, so that a
+/// stranger would hear of a bad body first.
+pub async fn look_up_key(request: &HttpRequest) {
+    let Ok(Some(key)) = bearer(request) else { return };
+    if !key.starts_with(api_key::PREFIX) {
+        return;
+    }
+    let (state, cache) = shared(request);
+    let found = match cache.find(state, key) {
+        Ok(Some(known)) => Ok(known),
+        Ok(None) => api_key::believe(state, key).await.map(|known| cache.keep(state, key, known)),
+        Err(error) => Err(error),
+    };
+    let mut looked_up = request.extensions_mut();
+    match found {
+        Ok(known) => drop(looked_up.insert(CurrentUser(known))),
+        Err(error) => drop(looked_up.insert(Refused(error))),
+    }
+}
+
+fn shared(request: &HttpRequest) -> (&Data<AppState>, &Rc<TokenCache>) {
+    let state = request.app_data::<Data<AppState>>().expect("registered with the app");
+    (state, request.app_data::<Rc<TokenCache>>().expect("registered with the app"))
+}
+
 fn user(request: &HttpRequest) -> Result<Option<CurrentUser>, ApiError> {
     let Some(token) = bearer(request)? else { return Ok(None) };
-    let state = request.app_data::<Data<AppState>>().expect("registered with the app");
-    let claims = state.issuer.verify(&state.keys, token, state.now()).map_err(ApiError::Token)?;
-    Ok(Some(claims.into()))
+    if token.starts_with(api_key::PREFIX) {
+        let mut looked_up = request.extensions_mut();
+        return match looked_up.remove::<Refused>() {
+            Some(Refused(error)) => Err(error),
+            None => Ok(looked_up.get().cloned()),
+        };
+    }
+    let (state, cache) = shared(request);
+    let known = match cache.find(state, token)? {
+        Some(known) => known,
+        None => cache.keep(state, token, believe(state, token, request)?),
+    };
+    Ok(Some(CurrentUser(known)))
+}
+
+/// Without a query: by the token's signature and claims, and by what is known to have ended.
+fn believe(state: &AppState, token: &str, request: &HttpRequest) -> Result<Known, ApiError> {
+    let (epoch, version) = (state.control.epoch()?, state.keys.version());
+    let claims = state.issuer.verify(&state.keys.get(), token, state.now());
+    let claims = claims.map_err(ApiError::Token)?;
+    if let Err(error) = state.control.judge(claims.sub, claims.sid, claims.ver) {
+        request.extensions_mut().insert(Asker(claims.sub));
+        return Err(ApiError::Token(error));
+    }
+    Ok(Known::of(claims, epoch, version))
 }
 
 impl FromRequest for Public {
@@ -128,12 +202,16 @@ impl<P: Permission> FromRequest for Require<P> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let user = CurrentUser::from_request(request, payload).into_inner();
-        ready(user.and_then(|user| match user.may::<P>() {
-            true => Ok(Self { user, permission: PhantomData }),
-            false => Err(ApiError::InsufficientScope),
-        }))
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match user(request) {
+            Ok(Some(user)) if user.has(P::SCOPE) => Ok(Self { user, permission: PhantomData }),
+            Ok(Some(user)) => {
+                request.extensions_mut().insert(Asker(user.id));
+                Err(ApiError::InsufficientScope)
+            }
+            Ok(None) => Err(ApiError::Unauthenticated),
+            Err(error) => Err(error),
+        })
     }
 }
 

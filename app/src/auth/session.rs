@@ -1,13 +1,21 @@
 //! Sessions: begun by a sign-in, carried on by refresh tokens, ended by a sign-out. Each is one row.
 
-use actix_web::HttpRequest;
 use serde::Serialize;
+use serde_json::json;
 use uuid::Uuid;
 
-use super::{access::scope_of, password::Verdict, refresh::RefreshToken, token::Grant};
+use super::{
+    access::scope_of,
+    caller::Caller,
+    limits,
+    password::{Queue, Verdict},
+    refresh::RefreshToken,
+    token::Grant,
+};
 use crate::{
     db::{
-        audit, invitations, sessions,
+        audit::{self, Event},
+        invitations, sessions,
         users::{self, UserRow},
     },
     error::ApiError,
@@ -18,13 +26,6 @@ use crate::{
 pub const ABSOLUTE_DAYS: i32 = 30;
 /// … or so many after its last refresh.
 pub const IDLE_DAYS: i32 = 7;
-
-/// Where a request comes from, as the list of sessions shows it.
-pub struct Origin {
-    pub kind: Kind,
-    pub ip: Option<std::net::IpAddr>,
-    pub user_agent: String,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -40,17 +41,9 @@ impl Kind {
             Self::Browser => "browser",
         }
     }
-}
 
-impl Origin {
-    pub fn of(request: &HttpRequest, kind: Kind) -> Self {
-        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-        Self {
-            kind,
-            // Only nginx reaches the socket, and it sets this to one address.
-            ip: header("x-forwarded-for").and_then(|ip| ip.parse().ok()),
-            user_agent: header("user-agent").unwrap_or_default().chars().take(256).collect(),
-        }
+    pub fn of_word(word: &str) -> Self {
+        if word == "browser" { Self::Browser } else { Self::Program }
     }
 }
 
@@ -75,18 +68,35 @@ pub async fn sign_in(
     state: &AppState,
     email: &str,
     password: String,
-    origin: Origin,
+    kind: Kind,
+    caller: &Caller,
+) -> Result<Issued, ApiError> {
+    let attempt = limits::sign_in(state, email, caller).await?;
+    let done = evaluate(state, email, password, kind, attempt.queue, caller).await;
+    if !matches!(done, Err(ApiError::WrongCredentials)) {
+        attempt.give_back(state).await;
+    }
+    done
+}
+
+async fn evaluate(
+    state: &AppState,
+    email: &str,
+    password: String,
+    kind: Kind,
+    queue: Queue,
+    caller: &Caller,
 ) -> Result<Issued, ApiError> {
     let user = users::find_by_email(&state.db.get().await?, email).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     // Without a connection in hand: others need it meanwhile.
-    let verdict = state.passwords.verify(password.clone(), hash).await?;
+    let verdict = state.passwords.verify(password.clone(), hash, queue).await?;
     let user = match user {
         Some(user) if verdict != Verdict::Wrong && user.disabled_at.is_none() => user,
         refused => {
-            let client = state.db.get().await?;
-            audit::record(&client, "authn_login_fail", refused.map(|user| user.id), origin.ip)
-                .await?;
+            let user = refused.map(|user| user.id);
+            let event = Event { event: "authn_login_fail", user, ..Event::default() };
+            audit::record(&state.db.get().await?, caller, event).await?;
             return Err(ApiError::WrongCredentials);
         }
     };
@@ -97,33 +107,46 @@ pub async fn sign_in(
         let client = state.db.get().await?;
         users::set_password_hash(&client, user.id, &user.password_hash, &hash).await?;
     }
-    begin(state, &user, origin).await
+    begin(state, &user, kind, caller).await
 }
 
 /// The session of a user whose password was right.
-pub async fn begin(state: &AppState, user: &UserRow, origin: Origin) -> Result<Issued, ApiError> {
+pub async fn begin(
+    state: &AppState,
+    user: &UserRow,
+    kind: Kind,
+    caller: &Caller,
+) -> Result<Issued, ApiError> {
     let change = state.db.begin().await?;
     // Disabled while the password was hashed?
     if !users::set_signed_in(&change, user.id).await? {
         return Err(ApiError::WrongCredentials);
     }
-    let token = sessions::insert(&change, user.id, &origin).await?;
-    audit::record(&change, "authn_login_success", Some(user.id), origin.ip).await?;
+    let token = sessions::insert(&change, user.id, kind, caller).await?;
+    let event = Event::of("authn_login_success", user.id).session(token.session);
+    audit::record(&change, caller, event).await?;
     change.commit().await?;
     Ok(issue(state, user, token, state.now()))
 }
 
 /// RFC 6749 section 6, with rotation: RFC 9700 section 4.14.2.
-pub async fn refresh(state: &AppState, token: &str, origin: &Origin) -> Result<Issued, ApiError> {
+pub async fn refresh(
+    state: &AppState,
+    token: &str,
+    kind: Kind,
+    caller: &Caller,
+) -> Result<Issued, ApiError> {
     let token = state.refresh.read(token).ok_or(ApiError::InvalidGrant)?;
+    limits::refresh(state, token.session, caller).await?;
     let client = state.db.get().await?;
-    match sessions::advance(&client, token, origin).await? {
+    match sessions::advance(&client, token, kind, caller).await? {
         sessions::Advanced::To { generation, user, signed_in_at } => {
             let next = RefreshToken { session: token.session, generation };
             Ok(issue(state, &user, next, signed_in_at.unix_timestamp()))
         }
         sessions::Advanced::Reused { user } => {
             tracing::warn!(user.id = %user, session.id = %token.session, "authn_token_reuse: a refresh token came twice, its session is ended");
+            state.control.caught_up().await;
             Err(ApiError::InvalidGrant)
         }
         sessions::Advanced::No => Err(ApiError::InvalidGrant),
@@ -132,14 +155,71 @@ pub async fn refresh(state: &AppState, token: &str, origin: &Origin) -> Result<I
 
 /// Ends the session that a refresh token belongs to, if it is one of ours (RFC 7009 section 2.2:
 /// an unknown token is no error).
-pub async fn revoke(state: &AppState, token: &str) -> Result<(), ApiError> {
-    if let Some(RefreshToken { session, .. }) = state.refresh.read(token) {
-        sessions::end(&state.db.get().await?, session).await?;
+pub async fn revoke(state: &AppState, token: &str, caller: &Caller) -> Result<(), ApiError> {
+    match state.refresh.read(token) {
+        Some(RefreshToken { session, .. }) => end(state, session, caller).await,
+        None => Ok(()),
     }
+}
+
+/// By whoever holds one of its tokens.
+pub async fn end(state: &AppState, session: Uuid, caller: &Caller) -> Result<(), ApiError> {
+    let change = state.db.begin().await?;
+    if let Some(user) = sessions::end(&change, session).await? {
+        let event = Event::of("authn_token_revoked", user).session(session);
+        audit::record(&change, caller, event).await?;
+    }
+    change.commit().await?;
+    state.control.caught_up().await;
     Ok(())
 }
 
-fn issue(state: &AppState, user: &UserRow, next: RefreshToken, auth_time: i64) -> Issued {
+/// One of a user's sessions, by them or by an administrator (`reason`, as the table has it).
+pub async fn end_one(
+    state: &AppState,
+    user: Uuid,
+    session: Uuid,
+    reason: &'static str,
+    caller: &Caller,
+) -> Result<(), ApiError> {
+    let change = state.db.begin().await?;
+    if !sessions::end_of(&change, user, session, reason).await? {
+        return Err(ApiError::NotFound);
+    }
+    let event = Event::of("authn_token_revoked", user).session(session);
+    audit::record(&change, caller, event.details(json!({"reason": reason}))).await?;
+    change.commit().await?;
+    state.control.caught_up().await;
+    Ok(())
+}
+
+/// All of a user's sessions, but perhaps one.
+pub async fn end_all(
+    state: &AppState,
+    user: Uuid,
+    but: Option<Uuid>,
+    reason: &'static str,
+    caller: &Caller,
+) -> Result<(), ApiError> {
+    let change = state.db.begin().await?;
+    if !users::lock(&change, user).await? {
+        return Err(ApiError::NotFound);
+    }
+    let ended = sessions::end_all(&change, user, but, reason).await?;
+    let event = Event::of("authn_token_revoked", user);
+    audit::record(&change, caller, event.details(json!({"reason": reason, "sessions": ended})))
+        .await?;
+    change.commit().await?;
+    state.control.caught_up().await;
+    Ok(())
+}
+
+pub(super) fn issue(
+    state: &AppState,
+    user: &UserRow,
+    next: RefreshToken,
+    auth_time: i64,
+) -> Issued {
     let scope = scope_of(user.admin);
     let grant = Grant {
         user: user.id,
@@ -150,7 +230,7 @@ fn issue(state: &AppState, user: &UserRow, next: RefreshToken, auth_time: i64) -
     };
     Issued {
         access: AccessReply {
-            access_token: state.issuer.issue(&state.keys, grant, state.now()),
+            access_token: state.issuer.issue(&state.keys.get(), grant, state.now()),
             token_type: "Bearer",
             expires_in: state.issuer.lifetime(),
             scope,
@@ -165,6 +245,7 @@ pub async fn accept_invitation(
     token: &str,
     email: &str,
     password: String,
+    caller: &Caller,
 ) -> Result<Uuid, ApiError> {
     let hash = super::secret::sha256(token.as_bytes());
     // Before the costly hash; whoever is first to use it up is decided below.
@@ -176,7 +257,7 @@ pub async fn accept_invitation(
     let admin =
         invitations::use_up(&change, &hash, email).await?.ok_or(ApiError::InvalidInvitation)?;
     let id = users::insert(&change, email, &password_hash, admin).await?;
-    audit::record(&change, "user_created", Some(id), None).await?;
+    audit::record(&change, caller, Event::of("user_created", id)).await?;
     change.commit().await?;
     Ok(id)
 }

@@ -7,11 +7,17 @@ use clap::Subcommand;
 use super::text;
 use crate::{
     auth::{
+        caller::Caller,
         password::{self, Passwords},
         secret::{self, Key},
     },
     config::Settings,
-    db::{Db, audit, invitations, users},
+    db::{
+        Db,
+        audit::{self, Event},
+        invitations, sessions,
+        users::{self, Rights},
+    },
 };
 
 #[derive(Subcommand)]
@@ -44,6 +50,8 @@ pub enum UserCommand {
     },
     /// End an account's sessions and let it in no more
     Disable { email: String },
+    /// Let a disabled account in again
+    Enable { email: String },
 }
 
 pub async fn run(settings: &Settings, command: UserCommand) -> Result<(), String> {
@@ -87,7 +95,8 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
                     Some("users_email_key") => format!("{email} has an account already"),
                     _ => error.to_string(),
                 })?;
-            audit::record(&change, "user_created", Some(id), None).await.map_err(text)?;
+            let event = Event::of("user_created", id);
+            audit::record(&change, &Caller::default(), event).await.map_err(text)?;
             change.commit().await.map_err(text)?;
             Ok(format!("{email} has an account now"))
         }
@@ -102,18 +111,31 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
         }
         UserCommand::Disable { email } => {
             let email = address(&email)?;
-            let change = db.begin().await.map_err(text)?;
-            let id = users::set_disabled(&change, &email).await.map_err(text)?;
-            let id = id.ok_or_else(|| {
-                format!("{email} has no account; `roadstead user list` shows all")
-            })?;
-            audit::record(&change, "user_disabled", Some(id), None).await.map_err(text)?;
-            change.commit().await.map_err(text)?;
-            Ok(format!(
-                "{email} is disabled, and its sessions are ended; an access token lives on for at most five minutes"
-            ))
+            set_disabled(&db, &email, true).await?;
+            Ok(format!("{email} is disabled, and its sessions and tokens are ended"))
+        }
+        UserCommand::Enable { email } => {
+            let email = address(&email)?;
+            set_disabled(&db, &email, false).await?;
+            Ok(format!("{email} may sign in again"))
         }
     }
+}
+
+async fn set_disabled(db: &Db, email: &str, disabled: bool) -> Result<(), String> {
+    let change = db.begin().await.map_err(text)?;
+    let row = users::find_by_email(&change, email).await.map_err(text)?;
+    let id = row
+        .map(|row| row.id)
+        .ok_or_else(|| format!("{email} has no account; `roadstead user list` shows all"))?;
+    let rights = Rights { disabled: Some(disabled), admin: None };
+    users::set_rights(&change, id, rights).await.map_err(text)?;
+    if disabled {
+        sessions::end_all(&change, id, None, "user_disabled").await.map_err(text)?;
+    }
+    let event = Event::of(if disabled { "user_disabled" } else { "user_enabled" }, id);
+    audit::record(&change, &Caller::default(), event).await.map_err(text)?;
+    change.commit().await.map_err(text)
 }
 
 const NO_ACCOUNTS: &str =

@@ -10,6 +10,7 @@ use std::{
 };
 
 use deadpool_postgres::Object;
+use prometheus_client::metrics::counter::Counter;
 use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
 use super::{DbError, driver::Driver};
@@ -53,16 +54,18 @@ pub struct Client {
     /// ROLLBACK that says nothing.
     failed: AtomicBool,
     driver: Arc<Driver>,
+    statements: Counter,
 }
 
 impl Client {
-    pub(super) fn new(object: Object, driver: Arc<Driver>) -> Self {
+    pub(super) fn new(object: Object, driver: Arc<Driver>, statements: Counter) -> Self {
         Self {
             object: Some(object),
             unsettled: AtomicBool::new(false),
             in_transaction: false,
             failed: AtomicBool::new(false),
             driver,
+            statements,
         }
     }
 
@@ -102,6 +105,7 @@ impl Client {
     ) -> Result<T, DbError> {
         let object = self.object.as_ref().expect("it is taken only in drop");
         self.unsettled.store(true, Ordering::Relaxed);
+        self.statements.inc();
         let done = work(object).await.map_err(DbError::from);
         let is = |wanted: fn(&DbError) -> bool| done.as_ref().is_err_and(wanted);
         // The server says that it goes before it goes: for a moment the connection still looks

@@ -1,23 +1,31 @@
 //! Signing keys.
 
-use super::{Client, Db, DbError};
+use tokio_postgres::Row;
+
+use super::{Client, Db, DbError, Session};
 use crate::auth::{
     keys::{NewKey, StoredKey},
     secret::NONCE_LEN,
 };
 
+const LIST: &str = "SELECT kid, public_key, nonce || ciphertext AS sealed FROM signing_keys
+     WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+     ORDER BY retired_at IS NOT NULL, signs_from > now(), signs_from DESC";
+
+impl From<&Row> for StoredKey {
+    fn from(row: &Row) -> Self {
+        Self { kid: row.get("kid"), public: row.get("public_key"), sealed: row.get("sealed") }
+    }
+}
+
 /// Those that verify, the one that signs first.
 pub async fn list(client: &Client) -> Result<Vec<StoredKey>, DbError> {
-    let sql = "SELECT kid, public_key, nonce || ciphertext AS sealed FROM signing_keys
-               WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
-               ORDER BY retired_at IS NOT NULL, signs_from > now(), signs_from DESC";
-    let rows = client.query(sql, &[]).await?;
-    let key = |row: &tokio_postgres::Row| StoredKey {
-        kid: row.get("kid"),
-        public: row.get("public_key"),
-        sealed: row.get("sealed"),
-    };
-    Ok(rows.iter().map(key).collect())
+    Ok(client.query(LIST, &[]).await?.iter().map(Into::into).collect())
+}
+
+/// The same on a connection of one's own.
+pub async fn list_by(session: &Session) -> Result<Vec<StoredKey>, DbError> {
+    Ok(session.query(LIST, &[]).await?.iter().map(Into::into).collect())
 }
 
 /// Stores the key unless there is one already, also when two try at once; says whether it did.

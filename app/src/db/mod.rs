@@ -1,12 +1,16 @@
 //! The database: the pool here, one file a resource beside it, and all SQL in those.
 
+pub mod api_keys;
 pub mod audit;
 mod client;
 mod connect;
 mod driver;
 mod error;
+pub mod feed;
 pub mod invitations;
 pub mod keys;
+pub mod last_use;
+pub mod limits;
 pub mod migrate;
 pub mod notes;
 pub mod sessions;
@@ -18,6 +22,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts,
 };
+use prometheus_client::metrics::counter::Counter;
 use tokio::{task::JoinHandle, time::Instant};
 
 pub use self::{
@@ -42,6 +47,7 @@ pub struct Db {
     connector: Connector,
     wait: Duration,
     create: Duration,
+    statements: Counter,
 }
 
 impl Db {
@@ -70,7 +76,7 @@ impl Db {
             }))
             .build()
             .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        Ok(Self { pool, connector, wait, create })
+        Ok(Self { pool, connector, wait, create, statements: Counter::default() })
     }
 
     /// A connection for one request. While the server restarts, it is tried again until `wait_ms`
@@ -81,7 +87,10 @@ impl Db {
             // Idle connections that all turn out to be dead would be asked one after the other.
             let got = tokio::time::timeout(self.wait + self.create, self.pool.get()).await;
             let error = match got {
-                Ok(Ok(object)) => return Ok(Client::new(object, self.connector.driver())),
+                Ok(Ok(object)) => {
+                    let statements = self.statements.clone();
+                    return Ok(Client::new(object, self.connector.driver(), statements));
+                }
                 Ok(Err(error)) => error,
                 Err(_) => return Err(no_answer_in(self.wait + self.create)),
             };
@@ -111,6 +120,11 @@ impl Db {
     pub async fn close(&self) {
         self.pool.close();
         self.connector.driver().rest().await;
+    }
+
+    /// Sent so far by way of the pool.
+    pub fn statements(&self) -> &Counter {
+        &self.statements
     }
 
     /// Connections of this process, busy and idle ones.

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::{Client, DbError, users::UserRow};
 use crate::auth::{
+    caller::Caller,
     refresh::RefreshToken,
-    session::{ABSOLUTE_DAYS, IDLE_DAYS, Origin},
+    session::{ABSOLUTE_DAYS, IDLE_DAYS, Kind},
 };
 
 pub struct SessionRow {
@@ -35,7 +36,12 @@ pub enum Advanced {
 }
 
 /// The new session's first refresh token.
-pub async fn insert(client: &Client, user: Uuid, origin: &Origin) -> Result<RefreshToken, DbError> {
+pub async fn insert(
+    client: &Client,
+    user: Uuid,
+    kind: Kind,
+    caller: &Caller,
+) -> Result<RefreshToken, DbError> {
     let session = Uuid::now_v7();
     let row = client
         .query_one(
@@ -45,9 +51,9 @@ pub async fn insert(client: &Client, user: Uuid, origin: &Origin) -> Result<Refr
             &[
                 &session,
                 &user,
-                &origin.kind.word(),
-                &origin.ip,
-                &origin.user_agent,
+                &kind.word(),
+                &caller.ip,
+                &caller.user_agent,
                 &IDLE_DAYS,
                 &ABSOLUTE_DAYS,
             ],
@@ -62,7 +68,8 @@ pub async fn insert(client: &Client, user: Uuid, origin: &Origin) -> Result<Refr
 pub async fn advance(
     client: &Client,
     token: RefreshToken,
-    origin: &Origin,
+    kind: Kind,
+    caller: &Caller,
 ) -> Result<Advanced, DbError> {
     let row = client
         .query_opt(
@@ -85,17 +92,18 @@ pub async fn advance(
                  RETURNING u.id, u.email, u.password_hash, u.admin, u.version, u.disabled_at, u.created_at,
                      s.generation, s.auth_time, s.revoked_at IS NOT NULL AS reused
              ), noted AS (
-                 INSERT INTO audit_events (event, user_id, session_id, ip)
-                 SELECT 'authn_token_reuse', id, $1, $4 FROM advanced WHERE reused
+                 INSERT INTO audit_events (event, user_id, session_id, ip, request_id)
+                 SELECT 'authn_token_reuse', id, $1, $4, $7 FROM advanced WHERE reused
              )
              SELECT * FROM advanced",
             &[
                 &token.session,
                 &token.generation,
-                &origin.kind.word(),
-                &origin.ip,
-                &origin.user_agent,
+                &kind.word(),
+                &caller.ip,
+                &caller.user_agent,
                 &IDLE_DAYS,
+                &caller.request_id,
             ],
         )
         .await?;
@@ -112,31 +120,63 @@ pub async fn advance(
 
 /// The living ones of a user, newest first.
 pub async fn list(client: &Client, user: Uuid) -> Result<Vec<SessionRow>, DbError> {
-    let sql = "SELECT id, created_at, rotated_at, ip, user_agent FROM sessions
+    let sql =
+        "SELECT id, created_at, greatest(rotated_at, last_used_at) AS last_used_at, ip, user_agent
+               FROM sessions
                WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > now()
                ORDER BY created_at DESC, id DESC";
     let rows = client.query(sql, &[&user]).await?;
     let session = |row: &tokio_postgres::Row| SessionRow {
         id: row.get("id"),
         created_at: row.get("created_at"),
-        last_used_at: row.get("rotated_at"),
+        last_used_at: row.get("last_used_at"),
         ip: row.get("ip"),
         user_agent: row.get("user_agent"),
     };
     Ok(rows.iter().map(session).collect())
 }
 
-/// By whoever holds one of its tokens. Ending it twice is ending it.
-pub async fn end(client: &Client, session: Uuid) -> Result<(), DbError> {
+/// Whose it was; `None` when there is no such session any more.
+pub async fn end(client: &Client, session: Uuid) -> Result<Option<Uuid>, DbError> {
     let sql = "UPDATE sessions SET revoked_at = now(), revoked_reason = 'signed_out'
-               WHERE id = $1 AND revoked_at IS NULL";
-    client.execute(sql, &[&session]).await?;
-    Ok(())
+               WHERE id = $1 AND revoked_at IS NULL RETURNING user_id";
+    Ok(client.query_opt(sql, &[&session]).await?.map(|row| row.get(0)))
 }
 
-/// One of the user's own; false when it is not there.
-pub async fn end_own(client: &Client, user: Uuid, session: Uuid) -> Result<bool, DbError> {
-    let sql = "UPDATE sessions SET revoked_at = now(), revoked_reason = 'by_user'
+/// One of the user's; false when it is not there.
+pub async fn end_of(
+    client: &Client,
+    user: Uuid,
+    session: Uuid,
+    reason: &str,
+) -> Result<bool, DbError> {
+    let sql = "UPDATE sessions SET revoked_at = now(), revoked_reason = $3
                WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND idle_expires_at > now()";
-    Ok(client.execute(sql, &[&session, &user]).await? == 1)
+    Ok(client.execute(sql, &[&session, &user, &reason]).await? == 1)
+}
+
+/// All of the user's but one, if that is named; says how many. Call `users::lock` before: two of these at once would wait
+/// for each other's rows.
+pub async fn end_all(
+    client: &Client,
+    user: Uuid,
+    but: Option<Uuid>,
+    reason: &str,
+) -> Result<u64, DbError> {
+    let sql = "UPDATE sessions SET revoked_at = now(), revoked_reason = $3
+               WHERE user_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL";
+    client.execute(sql, &[&user, &but, &reason]).await
+}
+
+/// The next generation of one's own, for somebody who has just proved again who they are: kind, generation, that moment.
+pub async fn renew(
+    client: &Client,
+    session: Uuid,
+) -> Result<Option<(Kind, i32, OffsetDateTime)>, DbError> {
+    let sql =
+        "UPDATE sessions SET generation = generation + 1, rotated_at = now(), auth_time = now()
+               WHERE id = $1 AND revoked_at IS NULL AND idle_expires_at > now()
+               RETURNING kind, generation, auth_time";
+    let row = client.query_opt(sql, &[&session]).await?;
+    Ok(row.map(|row| (Kind::of_word(row.get("kind")), row.get("generation"), row.get("auth_time"))))
 }

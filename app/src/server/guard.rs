@@ -18,6 +18,7 @@ use futures_util::FutureExt as _;
 
 use super::dev;
 use crate::{
+    auth::access::{self, Asker},
     error::{self, ApiError, Failure, PROBLEM_JSON, X_REQUEST_ID},
     state::AppState,
 };
@@ -59,8 +60,11 @@ pub async fn guard(
         Some(turn) => Some(turn.acquire().await.expect("it is never closed")),
         None => None,
     };
-    let outcome =
-        AssertUnwindSafe(tokio::time::timeout(deadline, next.call(request))).catch_unwind().await;
+    let answer = async {
+        access::look_up_key(request.request()).await;
+        next.call(request).await
+    };
+    let outcome = AssertUnwindSafe(tokio::time::timeout(deadline, answer)).catch_unwind().await;
     let mut response = match outcome {
         Ok(Ok(Ok(response))) => shape(response, &id),
         Ok(Ok(Err(error))) => return Err(error),
@@ -98,7 +102,10 @@ fn shape(
         return response.map_into_boxed_body();
     }
     let reply = match response.response().error().and_then(|error| error.as_error::<ApiError>()) {
-        Some(error) => error::reply(error, id.as_str()),
+        Some(error) => {
+            let asker = response.request().extensions().get::<Asker>().map(|asker| asker.0);
+            error::reply(error, id.as_str(), asker)
+        }
         None => error::bare(status, id.as_str()),
     };
     response.into_response(reply)

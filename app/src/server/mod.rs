@@ -1,5 +1,7 @@
 //! The server's life: workers, the guard around every request, sockets, and the hand-over.
 
+use std::rc::Rc;
+
 use actix_service::ServiceFactory;
 use actix_web::{
     App, Error,
@@ -9,7 +11,7 @@ use actix_web::{
     web::Data,
 };
 
-use crate::{api, state::AppState};
+use crate::{api, auth::cache::TokenCache, state::AppState};
 
 pub mod dev;
 mod guard;
@@ -40,10 +42,14 @@ fn app(
     if state.dev.is_some() {
         routes.extend(dev::routes());
     }
-    App::new().app_data(state.clone()).wrap(from_fn(guard::guard)).configure(|config| {
-        if let Some(pages) = &state.dev {
-            pages.configure(config);
-        }
-        api::configure(config, routes);
-    })
+    App::new()
+        .app_data(state.clone())
+        .app_data(Rc::<TokenCache>::default())
+        .wrap(from_fn(guard::guard))
+        .configure(|config| {
+            if let Some(pages) = &state.dev {
+                pages.configure(config);
+            }
+            api::configure(config, routes);
+        })
 }

@@ -58,6 +58,7 @@ pub fn serve_by<L: Listener>(
         let origin = settings.origin();
         let state = AppState::prepare(settings, life.clone(), instance, origin).await?;
         let state = Data::new(state);
+        let companions = AppState::companions(&state).await;
         let listener = listen(listener);
         let workers = workers::start(&listener, count, &state)?;
         drop(listener);
@@ -72,6 +73,8 @@ pub fn serve_by<L: Listener>(
         life.reached(Phase::Draining).await;
         handover::drain(&socket, &life, Duration::from_secs(server.drain_s)).await;
         life.enter(Phase::Ended);
+        drop(companions);
+        let _ = state.last_use.write(&state.db).await;
         state.db.close().await;
         Ok::<_, ServeError>(workers)
     })?;

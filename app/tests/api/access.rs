@@ -42,8 +42,8 @@ fn every_route_says_who_may_come_in_and_holds_to_it() {
                 let challenge = format!(r#"{CHALLENGE}, error="invalid_token""#);
                 assert_eq!(of_bad.header("www-authenticate"), Some(&*challenge));
                 match who {
-                    "signed in" => assert!(![401, 403].contains(&of_user.status), "{line}"),
-                    _ => assert_eq!(of_user.status, 403, "{line}"),
+                    "users" => assert_eq!(of_user.status, 403, "{line}"),
+                    _ => assert!(![401, 403].contains(&of_user.status), "{line}"),
                 }
             }
         }

@@ -38,11 +38,14 @@ fn a_throwaway_server_dies_with_a_killed_process_and_the_next_start_removes_its_
     process.kill();
 
     let killed = Instant::now();
-    while server.exists() {
-        assert!(killed.elapsed() < Duration::from_secs(5), "the server lives on");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(Path::new(&folder).exists());
+    let gone = |path: &Path| {
+        while path.exists() {
+            assert!(killed.elapsed() < Duration::from_secs(30), "{} stays", path.display());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    gone(&server);
+    // Or another test's start removes it, before ours or just now.
     drop(Throwaway::start(&[]).unwrap());
-    assert!(!Path::new(&folder).exists());
+    gone(Path::new(&folder));
 }

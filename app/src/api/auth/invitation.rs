@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    auth::{access::Public, password, session},
+    auth::{access::Public, caller::Caller, password, session},
     error::{ApiError, FieldError},
     state::AppState,
 };
@@ -24,6 +24,7 @@ pub struct Acceptance {
 /// `POST /api/v1/auth/invitation`
 pub async fn accept(
     _: Public,
+    caller: Caller,
     acceptance: Json<Acceptance>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
@@ -34,6 +35,6 @@ pub async fn accept(
     };
     password::check(&password, &email)
         .map_err(|problem| ApiError::Invalid(vec![FieldError::new("password", problem)]))?;
-    let id = session::accept_invitation(&state, &token, &email, password).await?;
+    let id = session::accept_invitation(&state, &token, &email, password, &caller).await?;
     Ok(HttpResponse::Created().json(json!({"id": id, "email": email})))
 }

@@ -10,28 +10,27 @@ use crate::{
     auth::{
         access::{MaybeUser, Public},
         browser::{self, OwnPage},
-        session::{self, Issued, Kind, Origin},
+        caller::Caller,
+        session::{self, Kind},
     },
-    db::sessions,
     error::ApiError,
     state::AppState,
 };
-
-fn reply(Issued { access, refresh_token }: Issued) -> HttpResponse {
-    HttpResponse::Ok().cookie(browser::keep(refresh_token)).json(access)
-}
 
 /// `POST /api/v1/auth/session`
 pub async fn create(
     _: Public,
     _: OwnPage,
-    request: HttpRequest,
+    caller: Caller,
     credentials: Json<Credentials>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.into_inner().check()?;
-    let origin = Origin::of(&request, Kind::Browser);
-    Ok(reply(session::sign_in(&state, &email, password, origin).await?))
+    let issued = session::sign_in(&state, &email, password, Kind::Browser, &caller).await?;
+    let device = state.devices.issue(caller.device.as_deref(), &email, state.now());
+    let mut reply = issued.reply(Kind::Browser);
+    reply.add_cookie(&browser::know(device)).map_err(ApiError::internal)?;
+    Ok(reply)
 }
 
 /// `POST /api/v1/auth/session/refresh`
@@ -39,10 +38,12 @@ pub async fn refresh(
     _: Public,
     _: OwnPage,
     request: HttpRequest,
+    caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let origin = Origin::of(&request, Kind::Browser);
-    Ok(reply(session::refresh(&state, &browser::refresh_token(&request), &origin).await?))
+    let token = browser::refresh_token(&request);
+    let issued = session::refresh(&state, &token, Kind::Browser, &caller).await?;
+    Ok(issued.reply(Kind::Browser))
 }
 
 /// `DELETE /api/v1/auth/session`: the access token's session if there is one, else the cookie's.
@@ -50,11 +51,12 @@ pub async fn delete(
     MaybeUser(user): MaybeUser,
     _: OwnPage,
     request: HttpRequest,
+    caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     match user {
-        Some(user) => sessions::end(&state.db.get().await?, user.session).await?,
-        None => session::revoke(&state, &browser::refresh_token(&request)).await?,
+        Some(user) => session::end(&state, user.session, &caller).await?,
+        None => session::revoke(&state, &browser::refresh_token(&request), &caller).await?,
     }
     Ok(HttpResponse::NoContent().cookie(browser::forget()).finish())
 }

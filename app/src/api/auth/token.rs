@@ -1,33 +1,21 @@
 //! For programs: the refresh token in the reply, for the caller to keep.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     web::{Data, Form, Json},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::Credentials;
 use crate::{
     auth::{
         access::Public,
-        session::{self, AccessReply, Issued, Kind, Origin},
+        caller::Caller,
+        session::{self, Kind},
     },
     error::ApiError,
     state::AppState,
 };
-
-#[derive(Serialize)]
-struct TokenReply {
-    #[serde(flatten)]
-    access: AccessReply,
-    refresh_token: String,
-}
-
-impl From<Issued> for HttpResponse {
-    fn from(Issued { access, refresh_token }: Issued) -> Self {
-        Self::Ok().json(TokenReply { access, refresh_token })
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,32 +31,33 @@ pub struct Revocation {
 /// `POST /api/v1/auth/token`
 pub async fn create(
     _: Public,
-    request: HttpRequest,
+    caller: Caller,
     credentials: Json<Credentials>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.into_inner().check()?;
-    let origin = Origin::of(&request, Kind::Program);
-    Ok(session::sign_in(&state, &email, password, origin).await?.into())
+    let issued = session::sign_in(&state, &email, password, Kind::Program, &caller).await?;
+    Ok(issued.reply(Kind::Program))
 }
 
 /// `POST /api/v1/auth/token/refresh`
 pub async fn refresh(
     _: Public,
-    request: HttpRequest,
+    caller: Caller,
     refresh: Json<Refresh>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let origin = Origin::of(&request, Kind::Program);
-    Ok(session::refresh(&state, &refresh.refresh_token, &origin).await?.into())
+    let issued = session::refresh(&state, &refresh.refresh_token, Kind::Program, &caller).await?;
+    Ok(issued.reply(Kind::Program))
 }
 
 /// `POST /api/v1/auth/token/revoke` (RFC 7009): 200 also for what is no token.
 pub async fn revoke(
     _: Public,
+    caller: Caller,
     revocation: Form<Revocation>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    session::revoke(&state, &revocation.token).await?;
+    session::revoke(&state, &revocation.token, &caller).await?;
     Ok(HttpResponse::Ok().finish())
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::keys::KeyRing;
-pub use verify::LONGEST_TOKEN;
+pub use verify::{LEEWAY, LONGEST_TOKEN};
 
 /// Every claim is required, and no other is known. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ pub const LONGEST_TOKEN: usize = 4096;
 /// The 64 bytes of an Ed25519 signature, in base64url.
 const SIGNATURE_LETTERS: usize = 86;
 /// Seconds by which our own machines' clocks may differ; for `exp` there is none.
-const LEEWAY: i64 = 5;
+pub const LEEWAY: i64 = 5;
 
 /// RFC 8725 section 3.11: a token of another kind is none. Anything more (`crit`, `jwk`, `jku`, `x5u`,
 /// `zip`, …) is refused unread. Borrowed: a name that is written with an escape is none, either.

@@ -54,6 +54,10 @@ pub const STEPS: &[Step] = steps![
     "0007_sign_in_limits.sql",
     "0008_audit_events.sql",
     "0009_notes.sql",
+    "0010_revocation_triggers.sql",
+    "0011_housekeeping.sql",
+    "0012_api_keys.sql",
+    "0014_limits.sql",
 ];
 
 /// What this program needs; a newer schema is fine (a roll-back finds one).

@@ -79,8 +79,10 @@ async fn fill(settings: &Settings, password: &str) -> Result<(), String> {
     let hash = Passwords::start(pepper, 1).hash(password.into()).await.map_err(text)?;
     let client = Db::connect(&settings.database).map_err(text)?.get().await.map_err(text)?;
     match users::find_by_email(&client, EMAIL).await.map_err(text)? {
-        Some(user) => users::set_password_hash(&client, user.id, &user.password_hash, &hash).await,
-        None => users::insert(&client, EMAIL, &hash, true).await.map(|_| ()),
+        Some(user) => {
+            users::set_password_hash(&client, user.id, &user.password_hash, &hash).await.map(drop)
+        }
+        None => users::insert(&client, EMAIL, &hash, true).await.map(drop),
     }
     .map_err(text)
 }

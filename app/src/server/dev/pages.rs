@@ -22,7 +22,8 @@ use crate::{
     auth::{
         access::Public,
         browser,
-        session::{Kind, Origin, begin},
+        caller::Caller,
+        session::{Kind, begin},
     },
     db::users,
     error::ApiError,
@@ -135,7 +136,7 @@ struct Ticket {
 /// Signs in the account that is there for it. The key is on the developer's screen only.
 async fn sign_in(
     _: Public,
-    request: HttpRequest,
+    caller: Caller,
     ticket: Query<Ticket>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
@@ -145,7 +146,7 @@ async fn sign_in(
     let client = state.db.get().await?;
     let user = users::find_by_email(&client, EMAIL).await?.ok_or(ApiError::NotFound)?;
     drop(client);
-    let issued = begin(&state, &user, Origin::of(&request, Kind::Browser)).await?;
+    let issued = begin(&state, &user, Kind::Browser, &caller).await?;
     Ok(HttpResponse::SeeOther()
         .insert_header((LOCATION, "/account"))
         .cookie(browser::keep(issued.refresh_token))

@@ -49,6 +49,7 @@ pub fn serve(settings: Settings) -> Result<(), DevServeError> {
         let mut state = AppState::prepare(settings, life.clone(), instance, origin).await?;
         state.dev = Some(Pages::new(pages.into(), sign_in));
         let state = Data::new(state);
+        let _companions = AppState::companions(&state).await;
         let workers = match tcp {
             true => workers::start(&TcpListener::from(socket), 1, &state)?,
             false => workers::start(&UnixListener::from(socket), 1, &state)?,
