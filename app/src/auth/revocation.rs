@@ -214,8 +214,7 @@ async fn look(
 ) -> Result<Vec<feed::News>, DbError> {
     let news = feed.next(session).await?;
     if news.iter().any(|news| matches!(news.subject, feed::Subject::Keys)) {
-        let taken = state.take_keys(&keys::list_by(session).await?);
-        taken.map_err(|error| DbError::Unavailable(error.to_string()))?;
+        state.take_keys(&keys::list_by(session).await?);
     }
     Ok(news)
 }

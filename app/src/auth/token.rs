@@ -4,7 +4,10 @@ use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{keys::KeyRing, secret};
+use super::{
+    keys::{KeyRing, Signer},
+    secret,
+};
 use crate::error::TokenError;
 
 /// Seconds.
@@ -65,7 +68,7 @@ impl Issuer {
         Self { iss: origin.to_owned(), aud: format!("{origin}/api") }
     }
 
-    pub fn issue(&self, keys: &KeyRing, grant: Grant, now: i64) -> String {
+    pub fn issue(&self, signer: &Signer, grant: Grant, now: i64) -> String {
         let claims = Claims {
             iss: self.iss.clone(),
             aud: self.aud.clone(),
@@ -80,11 +83,10 @@ impl Issuer {
             auth_time: grant.auth_time,
             amr: vec!["pwd".into()],
         };
-        let (kid, key) = keys.signing();
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some("at+jwt".into());
-        header.kid = Some(kid.to_owned());
-        jsonwebtoken::encode(&header, &claims, key).expect("a key that opened can sign")
+        header.kid = Some(signer.kid.to_owned());
+        jsonwebtoken::encode(&header, &claims, signer.key).expect("a key that opened can sign")
     }
 
     pub fn verify(&self, keys: &KeyRing, token: &str, now: i64) -> Result<Claims, TokenError> {
@@ -136,24 +138,21 @@ mod tests {
     use super::*;
     use crate::auth::{
         keys::{NewKey, StoredKey},
-        secret::Key,
+        secret::Keys,
     };
 
     const NOW: i64 = 1_800_000_000;
 
-    fn master() -> Key {
-        let text = secret::encode(&secret::random::<32>());
-        let setting = serde_json::from_value(text.into()).expect("text");
-        Key::from_setting("TEST", Some(&setting)).expect("32 bytes")
+    /// A ring, the name of its key, and the private half.
+    fn ring() -> (KeyRing, String, Vec<u8>) {
+        let masters = Keys::parse(&secret::encode(&secret::random::<32>())).expect("a key");
+        let stored = StoredKey::from(NewKey::generate(&masters, NOW));
+        let private = stored.open(&masters).expect("own key");
+        (KeyRing::open(&masters, std::slice::from_ref(&stored)), stored.kid, private)
     }
 
-    /// A ring, and the private half of its key.
-    fn ring() -> (KeyRing, String, Vec<u8>) {
-        let master = master();
-        let NewKey { kid, public, sealed } = NewKey::generate(&master);
-        let private = master.open(kid.as_bytes(), &sealed).expect("own key");
-        let stored = StoredKey { kid: kid.clone(), public, sealed };
-        (KeyRing::open(&master, &[stored]).expect("opens"), kid, private)
+    fn issue(keys: &KeyRing) -> String {
+        issuer().issue(&keys.signing(NOW).expect("signs"), grant(), NOW)
     }
 
     fn issuer() -> Issuer {
@@ -188,7 +187,7 @@ mod tests {
     #[test]
     fn a_token_is_good_until_its_last_second() {
         let (keys, ..) = ring();
-        let token = issuer().issue(&keys, grant(), NOW);
+        let token = issue(&keys);
         assert!(issuer().verify(&keys, &token, NOW).is_ok());
         assert!(issuer().verify(&keys, &token, NOW + LIFETIME - 1).is_ok());
         assert!(issuer().verify(&keys, &token, NOW - LEEWAY).is_ok());
@@ -203,7 +202,7 @@ mod tests {
     #[test]
     fn a_spoilt_claim_or_header_is_refused_though_the_signature_is_right() {
         let (keys, _, private) = ring();
-        let (header, claims) = parts(&issuer().issue(&keys, grant(), NOW));
+        let (header, claims) = parts(&issue(&keys));
         assert!(issuer().verify(&keys, &sign(&private, &header, &claims), NOW).is_ok());
 
         let refused = |header: &Value, claims: &Value| {
@@ -286,7 +285,7 @@ mod tests {
     #[test]
     fn repeated_members_are_refused() {
         let (keys, kid, private) = ring();
-        let token = issuer().issue(&keys, grant(), NOW);
+        let token = issue(&keys);
         let (_, claims) = parts(&token);
         let raw = |header: &str, claims: &str| {
             let signed = format!(
@@ -314,7 +313,7 @@ mod tests {
     #[test]
     fn no_mutation_of_the_text_is_good() {
         let (keys, ..) = ring();
-        let token = issuer().issue(&keys, grant(), NOW);
+        let token = issue(&keys);
         let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         for position in 0..token.len() {
             for other in [

@@ -91,6 +91,14 @@ pub async fn set_password_hash(
     Ok(())
 }
 
+/// How many passwords were hashed with another pepper than this one, or with one before these had names.
+pub async fn count_with_other_pepper(client: &Client, id: &str) -> Result<i64, DbError> {
+    // A PHC string has the standard alphabet, our ids have the one for URLs.
+    let sql = "SELECT count(*) FROM users
+               WHERE position(',keyid=' || translate($1, '-_', '+/') || '$' IN password_hash) = 0";
+    Ok(client.query_one(sql, &[&id]).await?.get(0))
+}
+
 /// Disables the account, its tokens and its sessions. `None` when there is no such account.
 pub async fn set_disabled(client: &Client, email: &str) -> Result<Option<Uuid>, DbError> {
     let row = client
