@@ -50,6 +50,8 @@ pub async fn change_password(
     }
     attempt.give_back(state).await;
     let hash = state.passwords.hash(new).await?;
+    let (keys, now) = (state.keys.get(), state.now());
+    let signer = keys.signing(now)?;
 
     let change = state.db.begin().await?;
     users::lock(&change, row.id).await?;
@@ -65,7 +67,7 @@ pub async fn change_password(
     change.commit().await?;
     state.control.caught_up().await;
     let next = RefreshToken { session: user.session, generation };
-    Ok((kind, session::issue(state, &row, next, auth_time.unix_timestamp())))
+    Ok((kind, session::issue(state, &signer, &row, next, auth_time.unix_timestamp(), now)))
 }
 
 /// What ends with it: all sessions of a disabled account; the tokens of one with other rights, which a refresh replaces.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use uuid::Uuid;
 
-use super::{caller::Caller, password::Queue, secret};
+use super::{caller::Caller, device, password::Queue, secret};
 use crate::{
     db::limits::{self, Bucket, Whose},
     error::ApiError,
@@ -76,8 +76,9 @@ impl Attempt {
 pub async fn sign_in(state: &AppState, email: &str, caller: &Caller) -> Result<Attempt, ApiError> {
     let rules = Rules::of(state);
     let account = secret::encode(&secret::sha256(email.as_bytes())[..16]);
-    let device =
-        caller.device.as_ref().and_then(|cookie| state.devices.read(cookie, email, state.now()));
+    let keys = state.refresh.0.get();
+    let read = |cookie: &String| device::read(&keys, cookie, email, state.now());
+    let device = caller.device.as_ref().and_then(read);
     let (failures, others, queue) = match device {
         Some(device) => (rules.device(&device), vec![], Queue::Known),
         None => {
