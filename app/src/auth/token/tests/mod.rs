@@ -169,12 +169,12 @@ fn a_ring_that_cannot_be_worked_with_is_found_at_the_start() {
 /// In a process of its own: the crate's cryptography is chosen once.
 #[test]
 fn without_working_cryptography_the_self_test_fails() {
+    const NAME: &str = "auth::token::tests::without_working_cryptography_the_self_test_fails";
     const INSIDE: &str = "TEST_WITHOUT_CRYPTOGRAPHY";
     if std::env::var_os(INSIDE).is_none() {
-        let name = std::thread::current().name().expect("a test's thread").to_owned();
         let program = std::env::current_exe().expect("this program");
         let mut again = std::process::Command::new(program);
-        let done = again.args(["--exact", &name]).env(INSIDE, "1").output().expect("starts");
+        let done = again.args(["--exact", NAME]).env(INSIDE, "1").output().expect("starts");
         let said = String::from_utf8_lossy(&done.stdout);
         assert!(done.status.success() && said.contains("1 passed"), "{said}");
         return;
