@@ -189,3 +189,24 @@ fn a_session_refreshes_thirty_times_a_minute() {
     app.change("UPDATE sign_in_limits SET resets_at = now() WHERE bucket LIKE 'session:%'");
     assert_eq!(refresh(&token).status, 200, "it was not harmed");
 }
+
+#[test]
+fn who_holds_a_token_guesses_the_password_five_times() {
+    let app = limited();
+    let signed_in = |ip: &str| {
+        let tokens = from(&app, ip, ADA, PASSWORD).json();
+        app.anon().with_token(tokens["access_token"].as_str().unwrap())
+    };
+    let (thief, owner) = (signed_in(HOME), signed_in(HOME));
+    let new = "a lee shore in a gale";
+    let body = |current: &str| json!({"current_password": current, "new_password": new});
+    for _ in 0..5 {
+        assert_eq!(thief.post("/api/v1/auth/password", &body("a guess")).status, 400);
+    }
+    refusal(&thief.post("/api/v1/auth/password", &body(PASSWORD)));
+    assert_eq!(told(&app, "password"), "1");
+    assert_eq!(owner.post("/api/v1/auth/password", &body(PASSWORD)).status, 200);
+    let left =
+        "SELECT attempts FROM sign_in_limits WHERE bucket LIKE 'password:%' ORDER BY 1 LIMIT 1";
+    assert_eq!(app.value(left), "0", "a success is no failure");
+}
