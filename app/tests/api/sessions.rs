@@ -1,5 +1,7 @@
 //! Sessions and accounts: what their owners and administrators may do with them, and what ends by it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -63,7 +65,7 @@ fn d7_a_refresh_does_not_move_the_absolute_end() {
 
 #[test]
 fn d10_a_refresh_whose_answer_was_lost_by_a_kill_works_again() {
-    let app = TestApp::spawn();
+    let mut app = TestApp::spawn();
     app.user("ada");
     let tokens = sign_in(&app);
     let body = json!({"refresh_token": tokens["refresh_token"]}).to_string();
@@ -75,9 +77,11 @@ fn d10_a_refresh_whose_answer_was_lost_by_a_kill_works_again() {
     connection.send(head.as_bytes()).unwrap();
     connection.send(body.as_bytes()).unwrap();
     while app.value("SELECT count(*) FROM sessions WHERE generation = 2") == "0" {
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     }
     app.slot.kill();
+    // It holds its slot until it is gone.
+    app.slot.end(Duration::from_secs(30));
     drop(connection);
 
     let again = TestApp { slot: app.site.ready("blue"), site: app.site };
