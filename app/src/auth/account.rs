@@ -39,16 +39,17 @@ pub async fn change_password(
     if new == current {
         return Err(wrong("new_password", "must not be the current one"));
     }
-    // Whoever holds a stolen access token guesses no better than at the sign-in.
-    let attempt = limits::sign_in(state, &row.email, caller).await?;
+    let attempt = limits::password_change(state, user.session, caller).await?;
     let old_hash = row.password_hash.clone();
-    let verdict = state.passwords.verify(current, Some(old_hash), attempt.queue).await?;
-    if verdict == Verdict::Wrong {
+    let verdict = state.passwords.verify(current, Some(old_hash), attempt.queue).await;
+    if !matches!(verdict, Ok(Verdict::Wrong)) {
+        attempt.give_back(state).await;
+    }
+    if verdict? == Verdict::Wrong {
         let event = Event::of("authn_password_change_fail", row.id).session(user.session);
         audit::record(&state.db.get().await?, caller, event).await?;
         return Err(wrong("current_password", "is not the current password"));
     }
-    attempt.give_back(state).await;
     let hash = state.passwords.hash(new).await?;
     let (keys, now) = (state.keys.get(), state.now());
     let signer = keys.signing(now)?;

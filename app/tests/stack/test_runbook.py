@@ -95,6 +95,19 @@ def request(reader):
 
 
 @contextmanager
+def refused(reader):
+    # The limits themselves are out of the tests' way.
+    reader.stack.sql(
+        "INSERT INTO audit_events (event, ip, details)"
+        """ VALUES ('excess_rate_limit_exceeded', '192.0.2.7', '{"limit": "address"}')"""
+    )
+    reader.stack.sql("INSERT INTO sign_in_limits VALUES ('address:192.0.2.7', 10, now() + interval '1 hour')")
+    yield
+    assert re.search(r"address +\| 192\.0\.2\.7", reader.said), reader.said
+    assert reader.stack.sql("SELECT count(*) FROM sign_in_limits WHERE bucket = 'address:192.0.2.7'") == "0"
+
+
+@contextmanager
 def certificate(reader):
     before = reader.stack.exec("nginx", "cat", "/secrets/nginx/site.crt")
     yield
@@ -135,6 +148,7 @@ CASES = {
     "PostgreSQL does not answer": killed("postgres"),
     "somebody else is at work": lock,
     "a request failed, and somebody quotes its id": request,
+    "people cannot sign in, and read that there were too many attempts": refused,
     "the certificate ends": certificate,
     "an account must go, at once": account,
     "a secret has leaked, or must be replaced": secrets,
