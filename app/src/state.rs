@@ -124,17 +124,16 @@ impl AppState {
     /// The set of signing keys has changed. Whichever can be opened, all of them verify.
     pub fn take_keys(&self, keys: &[StoredKey]) {
         let ring = KeyRing::open(&self.master.get(), keys);
+        // News may come more than once.
+        if ring.is_as(&self.keys.get()) {
+            return;
+        }
         if let Err(error) = self.issuer.self_test(&ring, self.now()) {
             tracing::error!("no token that is issued now will be believed: {error}");
         }
         match ring.signing(self.now()) {
             Err(error) => tracing::error!("no sign-in and no refresh is possible: {error}"),
-            Ok(_) => ring.sealed().for_each(|kid| {
-                tracing::warn!(
-                    "signing key {kid} does not open, and does not sign: its master key is not in \
-                     ROADSTEAD_AUTH__MASTER_KEY"
-                );
-            }),
+            Ok(_) => warn_of_sealed(&ring),
         }
         self.keys.set(ring);
     }
@@ -175,12 +174,24 @@ impl Drop for Companions {
     }
 }
 
+fn warn_of_sealed(ring: &KeyRing) {
+    for kid in ring.sealed() {
+        tracing::warn!(
+            "signing key {kid} does not open, and does not sign: its master key is not in \
+             ROADSTEAD_AUTH__MASTER_KEY"
+        );
+    }
+}
+
 /// The keys, once the schema is there and they are in it.
 async fn key_ring(db: &Db, master: &KeyFile) -> Result<KeyRing, StateError> {
     let mut said = String::new();
     loop {
         let reason = match look(db, master).await {
-            Ok(Ok(ring)) => return Ok(ring),
+            Ok(Ok(ring)) => {
+                warn_of_sealed(&ring);
+                return Ok(ring);
+            }
             Ok(Err(reason)) => reason,
             Err(StateError::Db(error @ DbError::Unavailable(_))) => error.to_string(),
             Err(error) => return Err(error),

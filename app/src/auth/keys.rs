@@ -50,7 +50,7 @@ fn new_kid() -> String {
 }
 
 /// A key as the database holds it. Times are seconds since 1970.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
     pub kid: String,
     pub public: Vec<u8>,
@@ -82,20 +82,16 @@ impl StoredKey {
 }
 
 struct RingKey {
-    kid: String,
+    stored: StoredKey,
     verifying: DecodingKey,
-    x: String,
-    /// None: it does not open.
+    /// None: it is retired, or does not open.
     signing: Option<EncodingKey>,
-    signs_from: i64,
-    retired: bool,
-    expires_at: Option<i64>,
 }
 
 /// What this process signs and verifies with: all verify, one signs.
 pub struct KeyRing(Vec<Arc<RingKey>>);
 
-/// The one that signs.
+/// One that signs.
 pub struct Signer<'a> {
     pub kid: &'a str,
     pub key: &'a EncodingKey,
@@ -116,14 +112,11 @@ pub enum KeyError {
 impl KeyRing {
     pub fn open(masters: &Keys, keys: &[StoredKey]) -> Self {
         let open = |key: &StoredKey| {
+            let private = if key.retired { None } else { key.open(masters) };
             Arc::new(RingKey {
-                kid: key.kid.clone(),
+                stored: key.clone(),
                 verifying: DecodingKey::from_ed_der(&key.public),
-                x: secret::encode(&key.public),
-                signing: key.open(masters).map(|private| EncodingKey::from_ed_der(&private)),
-                signs_from: key.signs_from,
-                retired: key.retired,
-                expires_at: key.expires_at,
+                signing: private.map(|private| EncodingKey::from_ed_der(&private)),
             })
         };
         Self(keys.iter().map(open).collect())
@@ -132,65 +125,75 @@ impl KeyRing {
     /// The newest whose time has come. By a clock that is behind the database's it may be nobody's yet: then the one
     /// that is next, since all that are here are published.
     pub fn signing(&self, now: i64) -> Result<Signer<'_>, KeyError> {
-        let due = self.able().filter(|(key, _)| key.signs_from <= now);
-        let (key, signing) = due
-            .max_by_key(|(key, _)| key.signs_from)
-            .or_else(|| self.able().min_by_key(|(key, _)| key.signs_from))
+        let due = self.able().filter(|signer| signer.signs_from <= now);
+        due.max_by_key(|signer| signer.signs_from)
+            .or_else(|| self.able().min_by_key(|signer| signer.signs_from))
             .ok_or_else(|| match self.sealed().next() {
                 Some(kid) => KeyError::Sealed(kid.into()),
                 None => KeyError::None,
-            })?;
-        Ok(Signer { kid: &key.kid, key: signing, signs_from: key.signs_from })
+            })
     }
 
     pub(super) fn verifying(&self, kid: &str) -> Option<&DecodingKey> {
-        self.0.iter().find(|known| known.kid == kid).map(|known| &known.verifying)
+        self.0.iter().find(|key| key.stored.kid == kid).map(|key| &key.verifying)
     }
 
-    /// The next one, and when it begins to sign.
-    pub fn next(&self, now: i64) -> Option<(&str, i64)> {
-        let later = self.able().filter(|(key, _)| key.signs_from > now);
-        later.min_by_key(|(key, _)| key.signs_from).map(|(key, _)| (&*key.kid, key.signs_from))
+    /// The one that signs next.
+    pub fn next(&self, now: i64) -> Option<Signer<'_>> {
+        let later = self.able().filter(|signer| signer.signs_from > now);
+        later.min_by_key(|signer| signer.signs_from)
     }
 
     /// When the newest of those that can sign began, or begins, to do so.
     pub fn newest(&self) -> Option<i64> {
-        self.able().map(|(key, _)| key.signs_from).max()
+        self.able().map(|signer| signer.signs_from).max()
     }
 
     /// Those that are to be retired: a newer one signs.
     pub fn superseded(&self, now: i64) -> Vec<&str> {
         let Ok(signer) = self.signing(now) else { return Vec::new() };
-        let older = |key: &&Arc<RingKey>| !key.retired && key.signs_from < signer.signs_from;
-        self.0.iter().filter(older).map(|key| &*key.kid).collect()
+        let older = |key: &&StoredKey| !key.retired && key.signs_from < signer.signs_from;
+        self.stored().filter(older).map(|key| &*key.kid).collect()
     }
 
     /// Those that should sign one day, and do not open.
     pub fn sealed(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|key| !key.retired && key.signing.is_none()).map(|key| &*key.kid)
+        let sealed = self.0.iter().filter(|key| !key.stored.retired && key.signing.is_none());
+        sealed.map(|key| &*key.stored.kid)
     }
 
     /// The ring without those whose time is over; `None` when there are none.
     pub fn without_expired(&self, now: i64) -> Option<Self> {
-        let lives = |key: &&Arc<RingKey>| key.expires_at.is_none_or(|at| at > now);
+        let lives = |key: &&Arc<RingKey>| key.stored.expires_at.is_none_or(|at| at > now);
         let living: Vec<_> = self.0.iter().filter(lives).cloned().collect();
         (living.len() < self.0.len()).then_some(Self(living))
     }
 
+    /// Whether the same keys are in it, and the same of them open.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let of = |ring: &Self| ring.0.iter().map(|key| key.signing.is_some()).collect::<Vec<_>>();
+        self.stored().eq(other.stored()) && of(self) == of(other)
+    }
+
     /// JSON Web Key Set: public halves only, the next one's among them.
     pub fn jwks(&self) -> Value {
-        let keys = self.0.iter().map(|key| {
-            json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": key.kid, "x": key.x})
+        let keys = self.stored().map(|key| {
+            let x = secret::encode(&key.public);
+            json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": key.kid, "x": x})
         });
         json!({"keys": keys.collect::<Vec<_>>()})
     }
 
-    fn able(&self) -> impl Iterator<Item = (&RingKey, &EncodingKey)> {
-        let able = |key: &'_ Arc<RingKey>| !key.retired && key.signing.is_some();
-        self.0
-            .iter()
-            .filter(move |key| able(key))
-            .filter_map(|key| Some((&**key, key.signing.as_ref()?)))
+    fn stored(&self) -> impl Iterator<Item = &StoredKey> {
+        self.0.iter().map(|key| &key.stored)
+    }
+
+    /// Those that can sign, now or later.
+    fn able(&self) -> impl Iterator<Item = Signer<'_>> {
+        self.0.iter().filter_map(|key| {
+            let StoredKey { kid, signs_from, .. } = &key.stored;
+            Some(Signer { kid, key: key.signing.as_ref()?, signs_from: *signs_from })
+        })
     }
 }
 
@@ -217,8 +220,12 @@ mod tests {
         }
         assert!(keys.iter().all(|key| ring.verifying(&key.kid).is_some()));
         assert!(ring.verifying("another").is_none());
-        assert_eq!(ring.next(200), Some((&*keys[2].kid, 300)));
-        assert_eq!((ring.next(300), ring.newest()), (None, Some(300)));
+        assert_eq!(ring.next(200).expect("one is later").kid, keys[2].kid);
+        assert!(ring.next(300).is_none());
+        assert_eq!(ring.newest(), Some(300));
+        assert!(ring.is_as(&KeyRing::open(&masters, &keys)));
+        assert!(!ring.is_as(&KeyRing::open(&masters, &keys[1..])));
+        assert!(!ring.is_as(&KeyRing::open(&self::masters(), &keys)), "none of these opens");
         assert_eq!(ring.superseded(250), [&*keys[0].kid]);
         assert_eq!(ring.superseded(300), [&*keys[0].kid, &keys[1].kid]);
     }

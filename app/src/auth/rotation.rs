@@ -68,11 +68,11 @@ pub async fn rotate(
 ) -> Result<String, DbError> {
     let Present { ring, now, .. } = Present::look(change, masters).await?;
     match ring.next(now) {
-        Some((kid, signs_from)) => {
-            if signs_from > now + delay.as_secs() as i64 {
-                bring_forward(change, kid, delay).await?;
+        Some(next) => {
+            if next.signs_from > now + delay.as_secs() as i64 {
+                bring_forward(change, next.kid, delay).await?;
             }
-            Ok(kid.to_owned())
+            Ok(next.kid.to_owned())
         }
         None => make(change, masters, now, delay).await,
     }
@@ -97,9 +97,9 @@ pub async fn revoke(change: &Transaction, masters: &Keys, kid: &str) -> Result<R
     let signs = ring.signing(now).map_or(true, |signer| signer.kid == kid);
     let revoked = match (signs, ring.next(now)) {
         (false, _) => Revoked::Alone,
-        (true, Some((next, _))) if next != kid => {
-            bring_forward(change, next, Duration::ZERO).await?;
-            Revoked::Replaced(next.to_owned())
+        (true, Some(next)) if next.kid != kid => {
+            bring_forward(change, next.kid, Duration::ZERO).await?;
+            Revoked::Replaced(next.kid.to_owned())
         }
         (true, _) => Revoked::Replaced(make(change, masters, now, Duration::ZERO).await?),
     };

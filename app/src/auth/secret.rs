@@ -108,7 +108,10 @@ impl Keys {
     /// One key a line, `BASE64URL` or `TIME BASE64URL` (RFC 3339).
     pub fn from_setting(setting: &str, value: Option<&Secret>) -> Result<Self, ConfigError> {
         let text = value.ok_or_else(|| wrong(setting, NOT_SET))?.expose();
-        Self::parse(text).map_err(|problem| wrong(setting, &problem))
+        Self::parse(text).map_err(|problem| ConfigError {
+            setting: setting.into(),
+            problem: format!("{problem}; each line is 32 random bytes in base64url, perhaps with a time before them, as `roadstead init` makes it"),
+        })
     }
 
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -219,7 +222,7 @@ pub mod tests {
             "",
             "short",
             &"A".repeat(43),
-            &"changeme".repeat(6)[..43],
+            &("changeme".repeat(5) + "chA"),
             "not base64url!",
             &known,
             &repeated,

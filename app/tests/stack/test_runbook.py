@@ -125,6 +125,18 @@ def account(reader):
 
 
 @contextmanager
+def keys(reader):
+    stack = reader.stack
+    email = stack.accept(stack.invite("bosun@example.org"))
+    token = stack.token(email)
+    yield
+    assert re.search(r"signs in \d+ s", reader.said)
+    assert all(f"to app-secrets/{file}" in reader.said for file in ("refresh_key", "pepper", "master_key"))
+    assert stack.request("GET", "/api/v1/me", token=token)[0] == 200
+    assert stack.request("GET", "/api/v1/me", token=stack.token(email))[0] == 200
+
+
+@contextmanager
 def secrets(reader):
     stack = reader.stack
     email = stack.accept(stack.invite("purser@example.org"))
@@ -151,7 +163,8 @@ CASES = {
     "people cannot sign in, and read that there were too many attempts": refused,
     "the certificate ends": certificate,
     "an account must go, at once": account,
-    "a secret has leaked, or must be replaced": secrets,
+    "a key is to be replaced": keys,
+    "a secret has leaked, or all are to be replaced": secrets,
 }
 
 
@@ -161,7 +174,7 @@ def is_healthy(stack, service):
 
 def test_nearly_all_of_it_is_run():
     blocks = [block for blocks in SECTIONS.values() for block in blocks]
-    assert len(blocks) >= 25 and sum(bool(reason) for reason, _ in blocks) == 3
+    assert len(blocks) >= 25 and sum(bool(reason) for reason, _ in blocks) == 5
     assert RUNBOOK.count("```") == 2 * len(blocks), "there are blocks of another kind"
     assert set(CASES) <= set(SECTIONS)
 

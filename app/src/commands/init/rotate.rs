@@ -16,6 +16,9 @@ use crate::auth::secret::KeyLine;
 
 /// Every slot has read the file before the key is used, also a slot that is slow.
 const AHEAD: Duration = Duration::seconds(20);
+/// What is pruned has been replaced for so long: whoever looked before whether anything needs it has seen the new one in
+/// use.
+const SETTLED: Duration = Duration::hours(1);
 /// No refresh token is older: a session ends 30 days after its sign-in.
 const LONGEST_REFRESH: Duration = Duration::days(31);
 
@@ -24,7 +27,7 @@ pub enum InitCommand {
     /// Add a key that is used from 20 seconds ahead on; the older ones are still believed
     Rotate {
         kind: KeyKind,
-        /// Add none, and remove those that the one in use has replaced. Only for what `roadstead keys outdated` says that
+        /// Add none, and remove those that the one in use has replaced an hour ago. Only for what `roadstead keys outdated` says that
         /// nothing needs them: what does is lost
         #[arg(long)]
         prune: bool,
@@ -66,7 +69,7 @@ pub(super) fn rotate(
     let text = store.read(file)?.ok_or(InitError::Missing(file))?;
     let lines = lines(file, &text)?;
     let needed = match (prune, kind) {
-        (true, _) => now,
+        (true, _) => now - SETTLED,
         (false, KeyKind::Refresh) => now - LONGEST_REFRESH,
         (false, KeyKind::Master | KeyKind::Pepper) => OffsetDateTime::UNIX_EPOCH,
     };

@@ -58,10 +58,13 @@ fn a_refresh_key_goes_when_no_token_can_be_its_own_and_others_when_told() {
     assert_eq!(home.ids(REFRESH_KEY)[..2], refresh[1..], "the first one is gone");
     assert_eq!(home.ids(PEPPER)[..3], pepper[..]);
 
-    home.rotate(KeyKind::Pepper, true, day(32)).expect("prune");
-    let newest = home.ids(PEPPER);
-    assert_eq!(newest.len(), 2, "the one in use, and the one whose time has not come");
-    assert_eq!(newest[0], pepper[2]);
+    let hour = day(32) + Duration::hours(1);
+    home.rotate(KeyKind::Pepper, true, hour).expect("prune");
+    let left = home.ids(PEPPER);
+    assert_eq!(left.len(), 2, "the one in use has not been so for an hour");
+    assert_eq!(left[0], pepper[2]);
+    home.rotate(KeyKind::Pepper, true, hour + Duration::seconds(20)).expect("prune");
+    assert_eq!(home.ids(PEPPER), left[1..]);
     let before = home.all();
     home.rotate(KeyKind::Pepper, true, day(32)).expect("prune");
     assert!(home.changed_since(&before).is_empty());
