@@ -1,12 +1,16 @@
 //! Every URL on one screen.
 
 use actix_web::{
+    HttpRequest, HttpResponse,
     http::Method,
     web::{self, ServiceConfig},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{config::Settings, error};
+use crate::{
+    config::Settings,
+    error::{self, ApiError},
+};
 use route::{Route, route};
 
 mod auth;
@@ -18,6 +22,7 @@ mod metrics;
 mod notes;
 pub mod route;
 mod sessions;
+mod simplejwt;
 mod users;
 
 /// The largest JSON body, in bytes; nginx refuses earlier only what is over 1 MiB.
@@ -37,6 +42,10 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::DELETE, "/api/v1/auth/session",          auth::session::delete),
         route(Method::POST,   "/api/v1/auth/session/refresh",  auth::session::refresh),
         route(Method::POST,   "/api/v1/auth/invitation",       auth::invitation::accept),
+        route(Method::POST,   "/api/token/",                   simplejwt::create),
+        route(Method::POST,   "/api/token/refresh/",           simplejwt::refresh),
+        route(Method::POST,   "/api/token/verify/",            simplejwt::verify),
+        route(Method::POST,   "/api/token/blacklist/",         simplejwt::blacklist),
         route(Method::GET,    "/api/v1/me",                    me::show),
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
         route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
@@ -67,6 +76,17 @@ pub fn configure(config: &mut ServiceConfig, routes: Vec<Route>) {
         .app_data(web::PathConfig::default().error_handler(error::from_path))
         .app_data(web::PayloadConfig::default().limit(JSON_LIMIT));
     route::register(config, routes);
+}
+
+/// A failure, in the words of the address where it happened.
+pub fn failure(error: &ApiError, request: &HttpRequest, request_id: &str) -> HttpResponse {
+    let reply = error::reply(error, request_id);
+    match request.match_pattern() {
+        Some(path) if path.starts_with(simplejwt::PREFIX) => {
+            simplejwt::refusal(error, request, reply)
+        }
+        _ => reply,
+    }
 }
 
 /// RFC 3339, in UTC.

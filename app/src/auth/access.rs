@@ -148,7 +148,7 @@ fn user(request: &HttpRequest) -> Answer<Option<CurrentUser>> {
 }
 
 /// Without a query: by the token's signature and claims, and by what is known to have ended.
-fn believe(state: &AppState, token: &str) -> Result<Known, ApiError> {
+pub fn believe(state: &AppState, token: &str) -> Result<Known, ApiError> {
     let (epoch, version) = (state.control.epoch()?, state.keys.version());
     let claims = state.issuer.verify(&state.keys.get(), token, state.now());
     let judged = claims.and_then(|claims| {

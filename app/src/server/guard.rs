@@ -18,6 +18,7 @@ use futures_util::FutureExt as _;
 
 use super::dev;
 use crate::{
+    api,
     error::{self, ApiError, Failure, PROBLEM_JSON, X_REQUEST_ID},
     state::AppState,
 };
@@ -98,7 +99,7 @@ fn shape(
         return response.map_into_boxed_body();
     }
     let reply = match response.response().error().and_then(|error| error.as_error::<ApiError>()) {
-        Some(error) => error::reply(error, id.as_str()),
+        Some(error) => api::failure(error, response.request(), id.as_str()),
         None => error::bare(status, id.as_str()),
     };
     response.into_response(reply)

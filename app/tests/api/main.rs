@@ -12,5 +12,6 @@ mod handover;
 mod migrate;
 mod notes;
 mod serve;
+mod simplejwt;
 mod support;
 mod throwaway;
