@@ -14,6 +14,7 @@ use crate::{
 use route::{Route, route};
 
 mod auth;
+mod authorize;
 mod drill;
 mod health;
 mod jwks;
@@ -33,6 +34,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
     let mut routes = vec![
         route(Method::GET,    "/health/live",                  health::live),
         route(Method::GET,    "/health/ready",                 health::ready),
+        route(Method::GET,    authorize::PATH,                 authorize::show),
         route(Method::GET,    "/internal/metrics",             metrics::show),
         route(Method::GET,    "/.well-known/jwks.json",        jwks::show),
         route(Method::POST,   "/api/v1/auth/token",            auth::token::create),
@@ -81,10 +83,11 @@ pub fn configure(config: &mut ServiceConfig, routes: Vec<Route>) {
 /// A failure, in the words of the address where it happened.
 pub fn failure(error: &ApiError, request: &HttpRequest, request_id: &str) -> HttpResponse {
     let reply = error::reply(error, request_id);
-    match request.match_pattern() {
+    match request.match_pattern().as_deref() {
         Some(path) if path.starts_with(simplejwt::PREFIX) => {
             simplejwt::refusal(error, request, reply)
         }
+        Some(authorize::PATH) => authorize::refusal(reply),
         _ => reply,
     }
 }

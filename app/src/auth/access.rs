@@ -91,6 +91,16 @@ impl CurrentUser {
     pub fn has(&self, permission: &str) -> bool {
         self.scope.split(' ').any(|word| word == permission)
     }
+
+    /// 403 without it; `request` is told whose it was.
+    pub fn needs(&self, permission: &str, request: &HttpRequest) -> Result<(), ApiError> {
+        // An empty scope is no empty word.
+        if !permission.is_empty() && self.has(permission) {
+            return Ok(());
+        }
+        request.extensions_mut().insert(Asker(self.id));
+        Err(ApiError::InsufficientScope)
+    }
 }
 
 /// The token of the one Authorization header, if there is one (RFC 6750 section 2.1).
@@ -193,13 +203,8 @@ impl<P: Permission> FromRequest for Require<P> {
         let asked = request.clone();
         then(user(request), move |user| {
             let user = user.ok_or(ApiError::Unauthenticated)?;
-            match user.has(P::SCOPE) {
-                true => Ok(Self { user, permission: PhantomData }),
-                false => {
-                    asked.extensions_mut().insert(Asker(user.id));
-                    Err(ApiError::InsufficientScope)
-                }
-            }
+            user.needs(P::SCOPE, &asked)?;
+            Ok(Self { user, permission: PhantomData })
         })
     }
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod auth;
+mod authorize;
 mod database;
 mod database_tls;
 mod dev;
