@@ -19,7 +19,7 @@ use crate::{
         invitations, sessions,
         users::{self, UserRow},
     },
-    error::ApiError,
+    error::{ApiError, TokenError},
     state::AppState,
 };
 
@@ -158,6 +158,13 @@ pub async fn refresh(
         }
         sessions::Advanced::No => Err(ApiError::InvalidGrant),
     }
+}
+
+/// Whether a refresh token is its session's newest, and if not, why; changes nothing.
+pub async fn check(state: &AppState, token: &str, kind: Kind) -> Result<(), ApiError> {
+    let token = state.refresh.read(token).ok_or(ApiError::Token(TokenError::Invalid))?;
+    let standing = sessions::standing(&state.db.get().await?, token, kind).await?;
+    standing.map_err(ApiError::Token)
 }
 
 /// Ends the session that a refresh token belongs to, if it is one of ours (RFC 7009 section 2.2:

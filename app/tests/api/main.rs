@@ -5,6 +5,7 @@
 mod access;
 mod api_keys;
 mod auth;
+mod authorize;
 mod database;
 mod database_tls;
 mod dev;
@@ -19,5 +20,6 @@ mod purge;
 mod revocation;
 mod serve;
 mod sessions;
+mod simplejwt;
 mod support;
 mod throwaway;
