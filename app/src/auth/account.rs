@@ -48,7 +48,7 @@ pub async fn change_password(
     if verdict? == Verdict::Wrong {
         let event = Event::of("authn_password_change_fail", row.id).session(user.session);
         audit::record(&state.db.get().await?, caller, event).await?;
-        return Err(wrong("current_password", "is not the current password"));
+        return Err(wrong("current_password", "is not right"));
     }
     let hash = state.passwords.hash(new).await?;
     let (keys, now) = (state.keys.get(), state.now());
