@@ -16,8 +16,9 @@ use actix_web::{
     },
 };
 use serde::Serialize;
+use uuid::Uuid;
 
-use crate::db::DbError;
+use crate::{auth::keys::KeyError, db::DbError};
 
 pub const PROBLEM_JSON: &str = "application/problem+json";
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -58,6 +59,8 @@ pub enum ApiError {
     BodyTooLarge(usize),
     #[error("The body must be sent as {0}.")]
     UnsupportedMediaType(&'static str),
+    #[error("Too many attempts; try again in {seconds} s.")]
+    TooManyAttempts { seconds: u64 },
     #[error("The server is busy; try again.")]
     Overloaded,
     /// A dependency that should answer does not.
@@ -81,6 +84,13 @@ impl From<DbError> for ApiError {
             },
             _ => Self::Internal(error.into()),
         }
+    }
+}
+
+/// Whoever runs the site can cure it, and the request may come again.
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        Self::Unavailable(error.into())
     }
 }
 
@@ -147,6 +157,7 @@ impl ApiError {
             Self::Conflict { code, .. } => code,
             Self::BodyTooLarge(_) => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Overloaded => "overloaded",
             Self::Unavailable(_) => "unavailable",
             Self::Deadline => "deadline_exceeded",
@@ -171,10 +182,23 @@ impl ApiError {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded | Self::Unavailable(_) | Self::Deadline => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What a refusal is called in the log: OWASP's logging vocabulary, as far as that has a word.
+    fn event(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthenticated | Self::Token(_) | Self::InsufficientScope => Some("authz_fail"),
+            Self::WrongCredentials => Some("authn_login_fail"),
+            Self::InvalidGrant | Self::InvalidInvitation => Some("authn_token_fail"),
+            Self::MalformedAuthorization => Some("input_validation_fail"),
+            Self::CrossSite => Some("malicious_cors"),
+            _ => None,
         }
     }
 
@@ -193,6 +217,7 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
+            Self::TooManyAttempts { seconds } => Some(*seconds),
             Self::Overloaded | Self::Unavailable(_) | Self::Deadline => Some(1),
             _ => None,
         }
@@ -218,9 +243,20 @@ struct Problem<'a> {
     errors: &'a [FieldError],
 }
 
-/// The reply, and for a 5xx the one log line.
-pub fn reply(error: &ApiError, request_id: &str) -> HttpResponse {
+/// The reply, and for a 5xx or a refusal the one log line. `user` is who asked, where that is known.
+pub fn reply(error: &ApiError, request_id: &str, user: Option<Uuid>) -> HttpResponse {
     let status = error.status();
+    if let Some(event) = error.event() {
+        let user = user.map(tracing::field::display);
+        tracing::info!(
+            request_id,
+            status = status.as_u16(),
+            code = error.code(),
+            event,
+            user.id = user,
+            "refused"
+        );
+    }
     if status.is_server_error() {
         let cause = match error {
             ApiError::Internal(cause) | ApiError::Unavailable(cause) => chain(cause.as_ref()),
@@ -320,7 +356,7 @@ impl ResponseError for Failure {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut reply = reply(&self.error, &self.request_id);
+        let mut reply = reply(&self.error, &self.request_id, None);
         if self.close {
             reply.head_mut().set_connection_type(ConnectionType::Close);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{
     HttpResponse,
-    web::{Json, Query},
+    web::{Data, Json, Query},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -12,7 +12,10 @@ use serde_json::json;
 use crate::{
     auth::access::{CurrentUser, Public},
     error::ApiError,
+    state::AppState,
 };
+
+use super::me;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +32,12 @@ pub struct Panic {
 /// `GET /api/v1/drill/whoami`: what the token alone tells, without a query.
 pub async fn whoami(user: CurrentUser) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(json!({"id": user.id, "scope": user.scope})))
+}
+
+/// `GET /api/v1/drill/account`: what `GET /api/v1/me` answers, read anew each time.
+pub async fn account(user: CurrentUser, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let body = me::read(&user, &state).await?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(body))
 }
 
 /// `GET /api/v1/drill/sleep?ms=`: waits, as for a slow neighbour.

@@ -2,13 +2,16 @@
 
 use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web::Data};
 
-use crate::{auth::access::MaybeUser, error::ApiError, state::AppState};
+use crate::{
+    auth::{access::MaybeUser, keys::MAX_AGE},
+    error::ApiError,
+    state::AppState,
+};
 
 /// `GET /.well-known/jwks.json` (RFC 7517 section 5)
 pub async fn show(_: MaybeUser, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok()
-        // At most half the time for which a retired key still verifies.
-        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((CACHE_CONTROL, format!("public, max-age={MAX_AGE}")))
         .content_type("application/jwk-set+json")
         .json(state.keys.get().jwks()))
 }

@@ -27,7 +27,7 @@ pub async fn show(user: CurrentUser, state: Data<AppState>) -> Result<HttpRespon
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
 }
 
-async fn read(user: &CurrentUser, state: &AppState) -> Result<Bytes, ApiError> {
+pub(super) async fn read(user: &CurrentUser, state: &AppState) -> Result<Bytes, ApiError> {
     let row = users::find(&state.db.get().await?, user.id).await?;
     // The account is gone just now, and its tokens with it.
     let row = row.ok_or(ApiError::Token(TokenError::Revoked))?;

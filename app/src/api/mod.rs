@@ -1,18 +1,20 @@
 //! Every URL on one screen.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpMessage as _, HttpRequest, HttpResponse,
     http::Method,
     web::{self, ServiceConfig},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
+    auth::access::Asker,
     config::Settings,
     error::{self, ApiError},
 };
 use route::{Route, route};
 
+mod api_keys;
 mod auth;
 mod authorize;
 mod drill;
@@ -44,6 +46,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::DELETE, "/api/v1/auth/session",          auth::session::delete),
         route(Method::POST,   "/api/v1/auth/session/refresh",  auth::session::refresh),
         route(Method::POST,   "/api/v1/auth/invitation",       auth::invitation::accept),
+        route(Method::POST,   "/api/v1/auth/password",         auth::password::change),
         route(Method::POST,   "/api/token/",                   simplejwt::create),
         route(Method::POST,   "/api/token/refresh/",           simplejwt::refresh),
         route(Method::POST,   "/api/token/verify/",            simplejwt::verify),
@@ -52,7 +55,14 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
         route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
         route(Method::DELETE, "/api/v1/sessions/{id}",         sessions::delete),
+        route(Method::GET,    "/api/v1/api-keys",              api_keys::list),
+        route(Method::POST,   "/api/v1/api-keys",              api_keys::create),
+        route(Method::DELETE, "/api/v1/api-keys/{id}",         api_keys::delete),
         route(Method::GET,    "/api/v1/users",                 users::list),
+        route(Method::GET,    "/api/v1/users/{id}",            users::show),
+        route(Method::PATCH,  "/api/v1/users/{id}",            users::update),
+        route(Method::DELETE, "/api/v1/users/{id}/sessions",   users::end_sessions),
+        route(Method::DELETE, "/api/v1/users/{id}/sessions/{session}", users::end_session),
         route(Method::GET,    "/api/v1/notes",                 notes::list),
         route(Method::POST,   "/api/v1/notes",                 notes::create),
         route(Method::GET,    "/api/v1/notes/{id}",            notes::show),
@@ -62,6 +72,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
     if settings.server.drill {
         routes.extend([
             route(Method::GET,    "/api/v1/drill/whoami",          drill::whoami),
+            route(Method::GET,    "/api/v1/drill/account",         drill::account),
             route(Method::GET,    "/api/v1/drill/sleep",           drill::sleep),
             route(Method::GET,    "/api/v1/drill/block",           drill::block),
             route(Method::POST,   "/api/v1/drill/panic",           drill::panic),
@@ -82,7 +93,8 @@ pub fn configure(config: &mut ServiceConfig, routes: Vec<Route>) {
 
 /// A failure, in the words of the address where it happened.
 pub fn failure(error: &ApiError, request: &HttpRequest, request_id: &str) -> HttpResponse {
-    let reply = error::reply(error, request_id);
+    let asker = request.extensions().get::<Asker>().map(|asker| asker.0);
+    let reply = error::reply(error, request_id, asker);
     match request.match_pattern().as_deref() {
         Some(path) if path.starts_with(simplejwt::PREFIX) => {
             simplejwt::refusal(error, request, reply)

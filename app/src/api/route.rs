@@ -37,6 +37,41 @@ guarded!(B C);
 guarded!(B C D);
 guarded!(B C D E);
 
+/// The first argument of a handler says who may come in:
+///
+/// ```
+/// use actix_web::{HttpResponse, http::Method};
+/// use roadstead::{api::route::route, auth::access::CurrentUser, error::ApiError};
+///
+/// async fn berth(_: CurrentUser) -> Result<HttpResponse, ApiError> {
+///     Ok(HttpResponse::NoContent().finish())
+/// }
+/// route(Method::GET, "/api/v1/berth", berth);
+/// ```
+///
+/// Without one it does not compile:
+///
+/// ```compile_fail,E0277
+/// use actix_web::{HttpResponse, http::Method};
+/// use roadstead::{api::route::route, error::ApiError};
+///
+/// async fn berth() -> Result<HttpResponse, ApiError> {
+///     Ok(HttpResponse::NoContent().finish())
+/// }
+/// route(Method::GET, "/api/v1/berth", berth);
+/// ```
+///
+/// Nor does one that has it in another place:
+///
+/// ```compile_fail,E0277
+/// use actix_web::{HttpResponse, http::Method, web::Bytes};
+/// use roadstead::{api::route::route, auth::access::CurrentUser, error::ApiError};
+///
+/// async fn berth(_: Bytes, _: CurrentUser) -> Result<HttpResponse, ApiError> {
+///     Ok(HttpResponse::NoContent().finish())
+/// }
+/// route(Method::GET, "/api/v1/berth", berth);
+/// ```
 #[expect(clippy::disallowed_methods, reason = "the one place where a route is made")]
 pub fn route<F, Args>(method: Method, path: &'static str, handler: F) -> Route
 where

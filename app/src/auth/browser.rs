@@ -11,14 +11,16 @@ use actix_web::{
     web::Data,
 };
 
-use super::session::ABSOLUTE_DAYS;
+use super::{device, session::ABSOLUTE_DAYS};
 use crate::{error::ApiError, state::AppState};
 
 /// `__Host-`: set by this very host over TLS, for the whole site, and by no subdomain.
-const COOKIE: &str = "__Host-refresh";
+const REFRESH: &str = "__Host-refresh";
+/// Stays when somebody signs out.
+const DEVICE: &str = "__Host-device";
 
-fn cookie(value: String, age: Duration) -> Cookie<'static> {
-    Cookie::build(COOKIE, value)
+fn cookie(name: &'static str, value: String, age: Duration) -> Cookie<'static> {
+    Cookie::build(name, value)
         .path("/")
         .secure(true)
         .http_only(true)
@@ -28,11 +30,16 @@ fn cookie(value: String, age: Duration) -> Cookie<'static> {
 }
 
 pub fn keep(refresh_token: String) -> Cookie<'static> {
-    cookie(refresh_token, Duration::days(ABSOLUTE_DAYS.into()))
+    cookie(REFRESH, refresh_token, Duration::days(ABSOLUTE_DAYS.into()))
 }
 
 pub fn forget() -> Cookie<'static> {
-    cookie(String::new(), Duration::ZERO)
+    cookie(REFRESH, String::new(), Duration::ZERO)
+}
+
+/// Of a device that its account was signed in with.
+pub fn know(device: String) -> Cookie<'static> {
+    cookie(DEVICE, device, Duration::days(device::DAYS))
 }
 
 /// A request by one of our own pages: Fetch Metadata where the browser sends it, else Origin, else a
@@ -58,5 +65,13 @@ impl FromRequest for OwnPage {
 
 /// The refresh token that the browser holds for us; empty when there is none.
 pub fn refresh_token(request: &HttpRequest) -> String {
-    request.cookie(COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default()
+    value(request, REFRESH).unwrap_or_default()
+}
+
+pub fn device(request: &HttpRequest) -> Option<String> {
+    value(request, DEVICE)
+}
+
+fn value(request: &HttpRequest, name: &str) -> Option<String> {
+    request.cookie(name).map(|cookie| cookie.value().to_owned())
 }

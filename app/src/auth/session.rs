@@ -7,9 +7,11 @@ use uuid::Uuid;
 use super::{
     access::scope_of,
     caller::Caller,
-    password::Verdict,
+    keys::Signer,
+    limits,
+    password::{Queue, Verdict},
     refresh::RefreshToken,
-    token::{Grant, LIFETIME},
+    token::Grant,
 };
 use crate::{
     db::{
@@ -40,6 +42,10 @@ impl Kind {
             Self::Browser => "browser",
         }
     }
+
+    pub fn of_word(word: &str) -> Self {
+        if word == "browser" { Self::Browser } else { Self::Program }
+    }
 }
 
 /// What a sign-in or a refresh gives.
@@ -66,10 +72,26 @@ pub async fn sign_in(
     kind: Kind,
     caller: &Caller,
 ) -> Result<Issued, ApiError> {
+    let attempt = limits::sign_in(state, email, caller).await?;
+    let done = evaluate(state, email, password, kind, attempt.queue, caller).await;
+    if !matches!(done, Err(ApiError::WrongCredentials)) {
+        attempt.give_back(state).await;
+    }
+    done
+}
+
+async fn evaluate(
+    state: &AppState,
+    email: &str,
+    password: String,
+    kind: Kind,
+    queue: Queue,
+    caller: &Caller,
+) -> Result<Issued, ApiError> {
     let user = users::find_by_email(&state.db.get().await?, email).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     // Without a connection in hand: others need it meanwhile.
-    let verdict = state.passwords.verify(password.clone(), hash).await?;
+    let verdict = state.passwords.verify(password.clone(), hash, queue).await?;
     let user = match user {
         Some(user) if verdict != Verdict::Wrong && user.disabled_at.is_none() => user,
         refused => {
@@ -96,6 +118,9 @@ pub async fn begin(
     kind: Kind,
     caller: &Caller,
 ) -> Result<Issued, ApiError> {
+    let (keys, now) = (state.keys.get(), state.now());
+    // Asked first: without a key that signs, no session begins.
+    let signer = keys.signing(now)?;
     let change = state.db.begin().await?;
     // Disabled while the password was hashed?
     if !users::set_signed_in(&change, user.id).await? {
@@ -105,7 +130,7 @@ pub async fn begin(
     let event = Event::of("authn_login_success", user.id).session(token.session);
     audit::record(&change, caller, event).await?;
     change.commit().await?;
-    Ok(issue(state, user, token, state.now()))
+    Ok(issue(state, &signer, user, token, now, now))
 }
 
 /// RFC 6749 section 6, with rotation: RFC 9700 section 4.14.2.
@@ -116,11 +141,15 @@ pub async fn refresh(
     caller: &Caller,
 ) -> Result<Issued, ApiError> {
     let token = state.refresh.read(token).ok_or(ApiError::InvalidGrant)?;
+    limits::refresh(state, token.session, caller).await?;
+    let (keys, now) = (state.keys.get(), state.now());
+    // Asked first: without a key that signs, no refresh token is used up.
+    let signer = keys.signing(now)?;
     let client = state.db.get().await?;
     match sessions::advance(&client, token, kind, caller).await? {
         sessions::Advanced::To { generation, user, signed_in_at } => {
             let next = RefreshToken { session: token.session, generation };
-            Ok(issue(state, &user, next, signed_in_at.unix_timestamp()))
+            Ok(issue(state, &signer, &user, next, signed_in_at.unix_timestamp(), now))
         }
         sessions::Advanced::Reused { user } => {
             tracing::warn!(user.id = %user, session.id = %token.session, "authn_token_reuse: a refresh token came twice, its session is ended");
@@ -199,7 +228,14 @@ pub async fn end_all(
     Ok(())
 }
 
-fn issue(state: &AppState, user: &UserRow, next: RefreshToken, auth_time: i64) -> Issued {
+pub(super) fn issue(
+    state: &AppState,
+    signer: &Signer,
+    user: &UserRow,
+    next: RefreshToken,
+    auth_time: i64,
+    now: i64,
+) -> Issued {
     let scope = scope_of(user.admin);
     let grant = Grant {
         user: user.id,
@@ -210,12 +246,12 @@ fn issue(state: &AppState, user: &UserRow, next: RefreshToken, auth_time: i64) -
     };
     Issued {
         access: AccessReply {
-            access_token: state.issuer.issue(&state.keys.get(), grant, state.now()),
+            access_token: state.issuer.issue(signer, grant, now),
             token_type: "Bearer",
-            expires_in: LIFETIME,
+            expires_in: state.issuer.lifetime(),
             scope,
         },
-        refresh_token: state.refresh.issue(next),
+        refresh_token: state.refresh.issue(next, now),
     }
 }
 

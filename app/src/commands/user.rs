@@ -8,14 +8,16 @@ use super::text;
 use crate::{
     auth::{
         caller::Caller,
+        key_file::KeyFile,
         password::{self, Passwords},
-        secret::{self, Key},
+        secret,
     },
     config::Settings,
     db::{
         Db,
         audit::{self, Event},
-        invitations, users,
+        invitations, sessions,
+        users::{self, Rights},
     },
 };
 
@@ -49,6 +51,8 @@ pub enum UserCommand {
     },
     /// End an account's sessions and let it in no more
     Disable { email: String },
+    /// Let a disabled account in again
+    Enable { email: String },
 }
 
 pub async fn run(settings: &Settings, command: UserCommand) -> Result<(), String> {
@@ -81,9 +85,8 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
             let password = password_from_stdin()?;
             password::check(&password, &email)
                 .map_err(|problem| format!("the password {problem}"))?;
-            let pepper = settings.auth.pepper.as_ref();
-            let pepper = Key::from_setting("ROADSTEAD_AUTH__PEPPER", pepper).map_err(text)?;
-            let hash = Passwords::start(pepper, 1).hash(password).await.map_err(text)?;
+            let pepper = KeyFile::pepper(settings).map_err(text)?;
+            let hash = Passwords::start(pepper.into(), 1).hash(password).await.map_err(text)?;
             let change = db.begin().await.map_err(text)?;
             let id =
                 users::insert(&change, &email, &hash, admin).await.map_err(|error| match error
@@ -108,17 +111,31 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
         }
         UserCommand::Disable { email } => {
             let email = address(&email)?;
-            let change = db.begin().await.map_err(text)?;
-            let id = users::set_disabled(&change, &email).await.map_err(text)?;
-            let id = id.ok_or_else(|| {
-                format!("{email} has no account; `roadstead user list` shows all")
-            })?;
-            let event = Event::of("user_disabled", id);
-            audit::record(&change, &Caller::default(), event).await.map_err(text)?;
-            change.commit().await.map_err(text)?;
+            set_disabled(&db, &email, true).await?;
             Ok(format!("{email} is disabled, and its sessions and tokens are ended"))
         }
+        UserCommand::Enable { email } => {
+            let email = address(&email)?;
+            set_disabled(&db, &email, false).await?;
+            Ok(format!("{email} may sign in again"))
+        }
     }
+}
+
+async fn set_disabled(db: &Db, email: &str, disabled: bool) -> Result<(), String> {
+    let change = db.begin().await.map_err(text)?;
+    let row = users::find_by_email(&change, email).await.map_err(text)?;
+    let id = row
+        .map(|row| row.id)
+        .ok_or_else(|| format!("{email} has no account; `roadstead user list` shows all"))?;
+    let rights = Rights { disabled: Some(disabled), admin: None };
+    users::set_rights(&change, id, rights).await.map_err(text)?;
+    if disabled {
+        sessions::end_all(&change, id, None, "user_disabled").await.map_err(text)?;
+    }
+    let event = Event::of(if disabled { "user_disabled" } else { "user_enabled" }, id);
+    audit::record(&change, &Caller::default(), event).await.map_err(text)?;
+    change.commit().await.map_err(text)
 }
 
 const NO_ACCOUNTS: &str =

@@ -30,18 +30,30 @@ impl From<&Row> for UserRow {
     }
 }
 
+macro_rules! columns {
+    () => {
+        "id, email, password_hash, admin, version, disabled_at, created_at"
+    };
+}
+
+macro_rules! select {
+    ($which:literal) => {
+        concat!("SELECT ", columns!(), " FROM users ", $which)
+    };
+}
+
 pub async fn find(client: &Client, id: Uuid) -> Result<Option<UserRow>, DbError> {
-    let row = client.query_opt("SELECT id, email, password_hash, admin, version, disabled_at, created_at FROM users WHERE id = $1", &[&id]).await?;
+    let row = client.query_opt(select!("WHERE id = $1"), &[&id]).await?;
     Ok(row.as_ref().map(Into::into))
 }
 
 pub async fn find_by_email(client: &Client, email: &str) -> Result<Option<UserRow>, DbError> {
-    let row = client.query_opt("SELECT id, email, password_hash, admin, version, disabled_at, created_at FROM users WHERE email = $1", &[&email]).await?;
+    let row = client.query_opt(select!("WHERE email = $1"), &[&email]).await?;
     Ok(row.as_ref().map(Into::into))
 }
 
 pub async fn list(client: &Client) -> Result<Vec<UserRow>, DbError> {
-    let rows = client.query("SELECT id, email, password_hash, admin, version, disabled_at, created_at FROM users ORDER BY created_at, id", &[]).await?;
+    let rows = client.query(select!("ORDER BY created_at, id"), &[]).await?;
     Ok(rows.iter().map(Into::into).collect())
 }
 
@@ -81,32 +93,39 @@ pub async fn set_password_hash(
     id: Uuid,
     old: &str,
     new: &str,
-) -> Result<(), DbError> {
-    client
-        .execute(
-            "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
-            &[&id, &old, &new],
-        )
-        .await?;
-    Ok(())
+) -> Result<bool, DbError> {
+    let sql = "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+    Ok(client.execute(sql, &[&id, &old, &new]).await? == 1)
 }
 
-/// Disables the account, its tokens and its sessions. `None` when there is no such account.
-pub async fn set_disabled(client: &Client, email: &str) -> Result<Option<Uuid>, DbError> {
-    let row = client
-        .query_opt(
-            "UPDATE users SET disabled_at = coalesce(disabled_at, now())
-             WHERE email = $1 RETURNING id",
-            &[&email],
-        )
-        .await?;
-    let Some(id) = row.map(|row| row.get::<_, Uuid>(0)) else { return Ok(None) };
-    client
-        .execute(
-            "UPDATE sessions SET revoked_at = now(), revoked_reason = 'user_disabled'
-             WHERE user_id = $1 AND revoked_at IS NULL",
-            &[&id],
-        )
-        .await?;
-    Ok(Some(id))
+/// What an administrator decides of an account; `None` stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rights {
+    pub disabled: Option<bool>,
+    pub admin: Option<bool>,
+}
+
+/// The account as it is now; `None` when there is none. Its version goes up by itself.
+pub async fn set_rights(
+    client: &Client,
+    id: Uuid,
+    rights: Rights,
+) -> Result<Option<UserRow>, DbError> {
+    let sql = concat!(
+        "UPDATE users SET
+             disabled_at = CASE $2::boolean WHEN true THEN coalesce(disabled_at, now()) WHEN false THEN NULL ELSE disabled_at END,
+             admin = coalesce($3::boolean, admin)
+         WHERE id = $1 RETURNING ",
+        columns!()
+    );
+    let row = client.query_opt(sql, &[&id, &rights.disabled, &rights.admin]).await?;
+    Ok(row.as_ref().map(Into::into))
+}
+
+/// How many passwords were hashed with another pepper than this one, or with one before these had names.
+pub async fn count_with_other_pepper(client: &Client, id: &str) -> Result<i64, DbError> {
+    // A PHC string has the standard alphabet, our ids have the one for URLs.
+    let sql = "SELECT count(*) FROM users
+               WHERE position(',keyid=' || translate($1, '-_', '+/') || '$' IN password_hash) = 0";
+    Ok(client.query_one(sql, &[&id]).await?.get(0))
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod access;
+mod api_keys;
 mod auth;
 mod authorize;
 mod database;
@@ -10,9 +11,15 @@ mod database_tls;
 mod dev;
 mod failures;
 mod handover;
+mod key_files;
+mod keys;
+mod limits;
 mod migrate;
 mod notes;
+mod purge;
+mod revocation;
 mod serve;
+mod sessions;
 mod simplejwt;
 mod support;
 mod throwaway;

@@ -1,10 +1,18 @@
 //! Sign-in, refresh and sign-out: for programs (`token`), for browsers (`session`), and invitations.
 
-use serde::Deserialize;
+use actix_web::HttpResponse;
+use serde::{Deserialize, Serialize};
 
-use crate::{auth::password, error::FieldError};
+use crate::{
+    auth::{
+        browser, password as passwords,
+        session::{AccessReply, Issued, Kind},
+    },
+    error::FieldError,
+};
 
 pub mod invitation;
+pub mod password;
 pub mod session;
 pub mod token;
 
@@ -15,16 +23,34 @@ pub struct Credentials {
     password: String,
 }
 
+#[derive(Serialize)]
+struct TokenReply {
+    #[serde(flatten)]
+    access: AccessReply,
+    refresh_token: String,
+}
+
+impl Issued {
+    /// A program gets the refresh token to keep, a browser a cookie that no script can read.
+    pub(super) fn reply(self, kind: Kind) -> HttpResponse {
+        let Self { access, refresh_token } = self;
+        match kind {
+            Kind::Program => HttpResponse::Ok().json(TokenReply { access, refresh_token }),
+            Kind::Browser => HttpResponse::Ok().cookie(browser::keep(refresh_token)).json(access),
+        }
+    }
+}
+
 impl Credentials {
     /// What cannot be right is refused before anything costly: the e-mail address as it is stored,
     /// and the password.
     fn check(self) -> Result<(String, String), crate::error::ApiError> {
-        let email = password::email(&self.email);
+        let email = passwords::email(&self.email);
         let mut errors = Vec::new();
         if email.is_none() {
             errors.push(FieldError::new("email", "must be an e-mail address"));
         }
-        if self.password.is_empty() || self.password.len() > password::LONGEST_BYTES {
+        if self.password.is_empty() || self.password.len() > passwords::LONGEST_BYTES {
             errors.push(FieldError::new("password", "must have 1 to 1024 bytes"));
         }
         match email {

@@ -11,15 +11,12 @@ use crate::{
         access::{MaybeUser, Public},
         browser::{self, OwnPage},
         caller::Caller,
-        session::{self, Issued, Kind},
+        device,
+        session::{self, Kind},
     },
     error::ApiError,
     state::AppState,
 };
-
-fn reply(Issued { access, refresh_token }: Issued) -> HttpResponse {
-    HttpResponse::Ok().cookie(browser::keep(refresh_token)).json(access)
-}
 
 /// `POST /api/v1/auth/session`
 pub async fn create(
@@ -30,7 +27,12 @@ pub async fn create(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.into_inner().check()?;
-    Ok(reply(session::sign_in(&state, &email, password, Kind::Browser, &caller).await?))
+    let issued = session::sign_in(&state, &email, password, Kind::Browser, &caller).await?;
+    let keys = state.refresh.0.get();
+    let device = device::issue(&keys, caller.device.as_deref(), &email, state.now());
+    let mut reply = issued.reply(Kind::Browser);
+    reply.add_cookie(&browser::know(device)).map_err(ApiError::internal)?;
+    Ok(reply)
 }
 
 /// `POST /api/v1/auth/session/refresh`
@@ -42,7 +44,8 @@ pub async fn refresh(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let token = browser::refresh_token(&request);
-    Ok(reply(session::refresh(&state, &token, Kind::Browser, &caller).await?))
+    let issued = session::refresh(&state, &token, Kind::Browser, &caller).await?;
+    Ok(issued.reply(Kind::Browser))
 }
 
 /// `DELETE /api/v1/auth/session`: the access token's session if there is one, else the cookie's.

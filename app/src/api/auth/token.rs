@@ -4,31 +4,18 @@ use actix_web::{
     HttpResponse,
     web::{Data, Form, Json},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::Credentials;
 use crate::{
     auth::{
         access::Public,
         caller::Caller,
-        session::{self, AccessReply, Issued, Kind},
+        session::{self, Kind},
     },
     error::ApiError,
     state::AppState,
 };
-
-#[derive(Serialize)]
-struct TokenReply {
-    #[serde(flatten)]
-    access: AccessReply,
-    refresh_token: String,
-}
-
-impl From<Issued> for HttpResponse {
-    fn from(Issued { access, refresh_token }: Issued) -> Self {
-        Self::Ok().json(TokenReply { access, refresh_token })
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,7 +36,8 @@ pub async fn create(
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.into_inner().check()?;
-    Ok(session::sign_in(&state, &email, password, Kind::Program, &caller).await?.into())
+    let issued = session::sign_in(&state, &email, password, Kind::Program, &caller).await?;
+    Ok(issued.reply(Kind::Program))
 }
 
 /// `POST /api/v1/auth/token/refresh`
@@ -59,7 +47,8 @@ pub async fn refresh(
     refresh: Json<Refresh>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(session::refresh(&state, &refresh.refresh_token, Kind::Program, &caller).await?.into())
+    let issued = session::refresh(&state, &refresh.refresh_token, Kind::Program, &caller).await?;
+    Ok(issued.reply(Kind::Program))
 }
 
 /// `POST /api/v1/auth/token/revoke` (RFC 7009): 200 also for what is no token.

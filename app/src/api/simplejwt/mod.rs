@@ -4,7 +4,7 @@
 //! twice ends its session, and a sign-out the access token, too), and forgive a lost answer for ten seconds; OPTIONS and
 //! `multipart/form-data` are not answered.
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde_json::json;
 
 use crate::{
@@ -70,12 +70,13 @@ pub async fn refresh(
 /// `POST /api/token/verify/`: an access token or a refresh token.
 pub async fn verify(
     _: Public,
+    request: HttpRequest,
     fields: Fields,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let token = fields.token("token")?;
     if state.refresh.read(&token).is_none() {
-        access::believe(&state, &token)?;
+        access::believe(&state, &token, &request)?;
         return Ok(done());
     }
     match session::check(&state, &token, Kind::Program).await {
