@@ -13,7 +13,7 @@ const TICK: Duration = Duration::from_millis(5);
 /// Later than this, and a tick was not merely imprecise.
 const LATE: Duration = Duration::from_millis(25);
 
-/// Measures how long something takes, and how much of that the whole machine stood still.
+/// Tells how long the whole machine stood still while something was done.
 pub struct Watch {
     begun: Instant,
     stop: Arc<AtomicBool>,
@@ -39,9 +39,12 @@ impl Watch {
         Self { begun: Instant::now(), stop, ticker }
     }
 
-    pub fn stop(self) -> (Duration, Duration) {
-        let took = self.begun.elapsed();
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    pub fn stood_still(self) -> Duration {
         self.stop.store(true, Relaxed);
-        (took, self.ticker.join().unwrap())
+        self.ticker.join().unwrap()
     }
 }
