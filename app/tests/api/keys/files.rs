@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::EMAIL;
+use super::{EMAIL, never_tend};
 use crate::support::{
     app::{PASSWORD, Site, TestApp},
     database::MASTER_KEY,
@@ -180,6 +180,7 @@ fn a_lost_master_key_that_is_put_back_is_used_without_a_restart() {
     let files = Files::new();
     let app = files.app();
     app.user("ada");
+    never_tend(&app);
     let (kept, other) = (files.read("MASTER_KEY"), key());
     files.write("MASTER_KEY", &other);
     app.slot.wait_for(|slot| slot.log().contains("no sign-in and no refresh is possible"));

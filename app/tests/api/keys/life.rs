@@ -5,7 +5,7 @@ use std::{collections::HashSet, thread::sleep, time::Duration};
 use roadstead::db::{Db, jobs};
 use serde_json::json;
 
-use super::{EMAIL, keys, kid, me, pair, published, refresh, signed_in, sockets, tend};
+use super::{EMAIL, keys, kid, me, never_tend, pair, published, refresh, signed_in, sockets, tend};
 use crate::support::{
     app::{PASSWORD, TestApp},
     block_on,
@@ -92,6 +92,7 @@ fn without_a_key_that_signs_no_refresh_token_is_used_up_and_a_new_key_cures_it()
     app.user("ada");
     let tokens = signed_in(&app);
     let mut slot = Connection::open(&app.slot.socket).unwrap();
+    never_tend(&app);
     app.change("UPDATE signing_keys SET master_kid = NULL, ciphertext = ciphertext || 'x'");
     app.slot.wait_for(|slot| slot.log().contains("no sign-in and no refresh is possible"));
     let sessions = app.value("SELECT count(*) FROM sessions");

@@ -71,3 +71,8 @@ fn tend(app: &TestApp) {
         app.value("SELECT count(done_at) FROM jobs WHERE name = 'keys'") == "1"
     });
 }
+
+/// The keys' job, never: it would make a new key where none can sign.
+fn never_tend(app: &TestApp) {
+    app.change("UPDATE jobs SET due_at = 'infinity' WHERE name = 'keys'");
+}
