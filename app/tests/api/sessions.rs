@@ -210,6 +210,8 @@ fn e6_a_new_password_needs_the_old_one_and_ends_the_other_sessions() {
     let changed = change(PASSWORD, OTHER);
     assert_eq!(changed.status, 200, "{changed:?}");
     assert_dead(&app, &other);
+    // Nor has anybody who has stolen her own.
+    assert_dead(&app, &here);
     assert_alive(&app, &changed.json());
     assert_eq!(refresh(&app, &changed.json()).status, 200);
     assert_eq!(app.sign_in("ada@example.org", PASSWORD).status, 401);
