@@ -28,6 +28,8 @@ pub const INTERVAL: Duration = Duration::from_millis(250);
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// For one look; a connection that hangs is given up.
 const LOOK: Duration = Duration::from_secs(2);
+/// For the first one, which reads all that there is: the others would begin it again and again, and believe nobody.
+const FIRST_LOOK: Duration = Duration::from_secs(15);
 /// How long a request that revokes waits until that holds here.
 const CATCH_UP: Duration = Duration::from_secs(1);
 /// Between two sweeps of what is no longer needed.
@@ -183,15 +185,16 @@ async fn listen(
     said: &mut bool,
 ) -> Result<std::convert::Infallible, DbError> {
     let control = &state.control;
-    let mut feed = feed::Feed::open(session).await?;
+    let mut feed = within(LOOK, feed::Feed::open(session)).await?;
     // Its rows of keys go after a while: who was away for longer than that has missed some.
-    take_keys(state, session).await?;
+    within(LOOK, take_keys(state, session)).await?;
+    let mut patience = FIRST_LOOK;
     let mut swept = Instant::now();
     loop {
         let number = control.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let began = control.started.elapsed();
-        let news = timeout(LOOK, look(state, session, &mut feed)).await;
-        control.add(&news.map_err(|_| DbError::Unavailable("the feed hangs".into()))??);
+        control.add(&within(patience, look(state, session, &mut feed)).await?);
+        patience = LOOK;
         control.heard.store(began.as_millis() as u64, Ordering::Release);
         control.done.send_replace(number);
         if *said {
@@ -207,6 +210,14 @@ async fn listen(
             () = control.poke.notified() => {}
         }
     }
+}
+
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, DbError>>,
+) -> Result<T, DbError> {
+    let hangs = |_| DbError::Unavailable("the feed hangs".into());
+    timeout(patience, work).await.map_err(hangs)?
 }
 
 async fn look(
