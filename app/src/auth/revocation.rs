@@ -226,9 +226,11 @@ async fn look(
     feed: &mut feed::Feed,
 ) -> Result<Vec<feed::News>, DbError> {
     let news = feed.next(session).await?;
-    if news.iter().any(|news| matches!(news.subject, feed::Subject::Keys)) {
+    if state.reopens_keys() || news.iter().any(|news| matches!(news.subject, feed::Subject::Keys)) {
+        // Should it fail, the next connection begins with it.
         take_keys(state, session).await?;
     }
+    state.drop_expired_keys();
     Ok(news)
 }
 
