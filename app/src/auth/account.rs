@@ -86,6 +86,11 @@ pub async fn set_rights(
         });
     }
     let change = state.db.begin().await?;
+    // Or two who take each other's rights at the same moment would leave no administrator, and one who has just lost them
+    // could still, where that is not known yet, give them to somebody else.
+    if !users::lock_by_admin(&change, by.id, id).await? {
+        return Err(ApiError::Token(TokenError::Revoked));
+    }
     let row = users::set_rights(&change, id, rights).await?.ok_or(ApiError::NotFound)?;
     if rights.disabled == Some(true) {
         sessions::end_all(&change, id, None, "user_disabled").await?;

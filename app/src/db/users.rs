@@ -88,6 +88,15 @@ pub async fn lock(client: &Client, id: Uuid) -> Result<bool, DbError> {
     Ok(client.query_opt(sql, &[&id]).await?.is_some())
 }
 
+/// The same for two accounts, in one order, whoever locks whom; false when `admin` is no administrator any more.
+pub async fn lock_by_admin(client: &Client, admin: Uuid, id: Uuid) -> Result<bool, DbError> {
+    let sql = "WITH locked AS (
+                   SELECT id, admin, disabled_at FROM users WHERE id IN ($1, $2) ORDER BY id FOR NO KEY UPDATE
+               )
+               SELECT count(*) FILTER (WHERE id = $1 AND admin AND disabled_at IS NULL) = 1 FROM locked";
+    Ok(client.query_one(sql, &[&admin, &id]).await?.get(0))
+}
+
 /// Only if it is still the old one: a change of password meanwhile wins.
 pub async fn set_password_hash(
     client: &Client,

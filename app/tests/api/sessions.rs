@@ -324,6 +324,31 @@ fn an_administrator_s_change_is_checked_and_is_not_for_their_own_account() {
 }
 
 #[test]
+fn who_is_no_administrator_any_more_changes_nobody_s_rights() {
+    let app = TestApp::spawn();
+    let admin = app.admin();
+    app.user("ada");
+    let id = app.value("SELECT id FROM users WHERE email = 'ada@example.org'");
+    let superuser = app.site.db.superuser();
+    let other = block_on(session(&superuser));
+    // Another one takes the administrator's rights, and this slot has not heard.
+    let sql = "BEGIN; UPDATE users SET admin = false WHERE email = 'admin@example.org'";
+    block_on(other.batch_execute(sql)).unwrap();
+    let (token, path) = (admin.token(), format!("/api/v1/users/{id}"));
+    let ask = || app.anon().with_token(token).patch(&path, &json!({"admin": true}));
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(ask);
+        let waits = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        until("the request waits for the other one", || app.value(waits) == "1");
+        block_on(other.batch_execute("COMMIT")).unwrap();
+        let refused = asking.join().unwrap();
+        assert_eq!((refused.status, &refused.problem()["code"]), (401, &json!("token_revoked")));
+    });
+    assert_eq!(app.value("SELECT count(*) FROM users WHERE admin"), "0");
+}
+
+#[test]
 fn an_administrator_ends_somebody_s_sessions() {
     let app = TestApp::spawn();
     let admin = app.admin();
