@@ -125,7 +125,7 @@ impl AppState {
     /// somebody else read may be older than what it has, and would bring a revoked key back.
     pub fn take_keys(&self, keys: &[StoredKey]) {
         let ring = KeyRing::open(&self.master.get(), keys);
-        // News may come more than once.
+        // A new connection reads all news again.
         if ring.is_as(&self.keys.get()) {
             return;
         }

@@ -26,8 +26,8 @@ pub struct News {
 /// A reader's place in the feed.
 pub struct Feed {
     look: Statement,
-    /// The oldest transaction that had not ended when we last looked: what it and later ones wrote, we may not have seen.
-    from: String,
+    /// What had been committed when we last looked: what others wrote, we have not seen.
+    seen: String,
 }
 
 impl Feed {
@@ -35,18 +35,21 @@ impl Feed {
     pub async fn open(session: &Session) -> Result<Self, DbError> {
         let look = session
             .prepare(
-                "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS next,
+                "SELECT pg_current_snapshot()::text AS seen,
                     kind, session_id, user_id, version,
                     extract(epoch FROM greatest(expires_at - now(), '0'))::float8 AS remaining
-                 FROM (SELECT) AS always LEFT JOIN revocations ON xid >= $1::text::xid8",
+                 FROM (SELECT) AS always LEFT JOIN revocations
+                     -- The first for the index; alone it would, beside a long transaction, give everything again each time.
+                     ON xid >= pg_snapshot_xmin($1::text::pg_snapshot)
+                     AND NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot)",
             )
             .await?;
-        Ok(Self { look, from: "0".into() })
+        Ok(Self { look, seen: "1:1:".into() })
     }
 
-    /// What is new; some of it may have come before.
+    /// What is new.
     pub async fn next(&mut self, session: &Session) -> Result<Vec<News>, DbError> {
-        let rows = session.query(&self.look, &[&self.from]).await?;
+        let rows = session.query(&self.look, &[&self.seen]).await?;
         let news = rows.iter().filter_map(|row| {
             let subject = match row.get::<_, Option<&str>>("kind")? {
                 "session" => Subject::Session(row.get("session_id")),
@@ -58,7 +61,7 @@ impl Feed {
         });
         let news = news.collect();
         if let Some(row) = rows.first() {
-            self.from = row.get("next");
+            self.seen = row.get("seen");
         }
         Ok(news)
     }

@@ -9,12 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use roadstead::db::feed::Feed;
 use serde_json::{Value, json};
 
 use crate::support::{
     app::{Client, PASSWORD, Site, TestApp},
     block_on,
-    database::session,
+    database::{TestDb, session},
     http::Connection,
     process::Slot,
     watch::{STALL, Watch},
@@ -349,4 +350,28 @@ fn a_slot_that_begins_takes_its_time_to_read_all_that_has_ended() {
     );
     let app = TestApp { slot: site.ready("blue"), site };
     assert_eq!(metric(&app, "revocations"), 100.0);
+}
+
+#[test]
+fn a_look_gives_what_is_new_and_beside_a_long_transaction_nothing_else() {
+    const ROW: &str = "INSERT INTO revocations (kind, session_id, expires_at) VALUES ('session', gen_random_uuid(), revocation_expiry())";
+    block_on(async {
+        let db = TestDb::new().await;
+        let (long, other) = (session(&db.app()).await, session(&db.app()).await);
+        let reader = session(&db.app()).await;
+        let mut feed = Feed::open(&reader).await.unwrap();
+        let mut look = async || feed.next(&reader).await.unwrap().len();
+        // That the first signing key was made.
+        let before = look().await;
+        long.batch_execute(&format!("BEGIN; {ROW}")).await.unwrap();
+        for _ in 0..2 {
+            other.batch_execute(ROW).await.unwrap();
+            other.batch_execute(&format!("BEGIN; {ROW}; ROLLBACK")).await.unwrap();
+            assert_eq!((look().await, look().await), (1, 0));
+        }
+        long.batch_execute("COMMIT").await.unwrap();
+        assert_eq!((look().await, look().await), (1, 0));
+        let mut anew = Feed::open(&reader).await.unwrap();
+        assert_eq!(anew.next(&reader).await.unwrap().len(), before + 3);
+    });
 }
