@@ -4,7 +4,11 @@ use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web::Data};
 
 use crate::{auth::access::MaybeUser, error::ApiError, state::AppState};
 
-/// `GET /.well-known/jwks.json` (RFC 7517 section 5)
+/// `GET /.well-known/jwks.json`: the public keys that access tokens are signed with (RFC 7517 section 5).
+#[utoipa::path(
+    get, path = "/.well-known/jwks.json",
+    responses((status = 200, content_type = "application/jwk-set+json", body = Object)),
+)]
 pub async fn show(_: MaybeUser, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok()
         // At most half the time for which a retired key still verifies.

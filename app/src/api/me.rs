@@ -4,14 +4,16 @@ use actix_web::{
     HttpResponse,
     web::{Bytes, Data, Json},
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     auth::{
         access::{Account, CurrentUser, Require},
         account,
         caller::Caller,
+        session::AccessReply,
     },
     db::users,
     error::{ApiError, TokenError},
@@ -20,8 +22,21 @@ use crate::{
 
 use super::time_text;
 
-/// `GET /api/v1/me`: read once for a token. Whatever would change the answer ends the token.
+#[derive(Serialize, ToSchema)]
+struct MeReply<'a> {
+    id: Uuid,
+    email: &'a str,
+    admin: bool,
+    /// What this token or key may do: words with a space between them.
+    scope: &'a str,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+/// `GET /api/v1/me`: one's own account.
+#[utoipa::path(get, path = "/api/v1/me", responses((status = 200, body = MeReply)))]
 pub async fn show(user: CurrentUser, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
+    // Read once for a token: whatever would change the answer ends the token.
     let body = match user.me.get() {
         Some(body) => body.clone(),
         None => {
@@ -32,14 +47,23 @@ pub async fn show(user: CurrentUser, state: Data<AppState>) -> Result<HttpRespon
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPassword {
+    #[schema(format = Password)]
     current_password: String,
+    #[schema(format = Password, min_length = 12, max_length = 128)]
     new_password: String,
 }
 
-/// `POST /api/v1/me/password`: answers as a refresh of this session would.
+/// `POST /api/v1/me/password`: ends all other sessions, and answers as a refresh of this one would.
+#[utoipa::path(
+    post, path = "/api/v1/me/password", request_body = NewPassword,
+    responses(
+        (status = 200, description = "A program gets its `refresh_token`, too; a browser, a cookie", body = AccessReply),
+        (status = 400, description = "`invalid_fields`"),
+    ),
+)]
 pub async fn change_password(
     Require { user, .. }: Require<Account>,
     passwords: Json<NewPassword>,
@@ -56,12 +80,12 @@ pub(super) async fn read(user: &CurrentUser, state: &AppState) -> Result<Bytes, 
     let row = users::find(&state.db.get().await?, user.id).await?;
     // The account is gone just now, and its tokens with it.
     let row = row.ok_or(ApiError::Token(TokenError::Revoked))?;
-    let answer = json!({
-        "id": row.id,
-        "email": row.email,
-        "admin": row.admin,
-        "scope": user.scope,
-        "created_at": time_text(row.created_at),
-    });
-    Ok(answer.to_string().into())
+    let answer = MeReply {
+        id: row.id,
+        email: &row.email,
+        admin: row.admin,
+        scope: &user.scope,
+        created_at: time_text(row.created_at),
+    };
+    Ok(serde_json::to_vec(&answer).expect("strings and flags are JSON").into())
 }

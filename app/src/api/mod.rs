@@ -4,18 +4,23 @@ use actix_web::{
     http::Method,
     web::{self, ServiceConfig},
 };
+use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use utoipa::ToSchema;
 
 use crate::{config::Settings, error};
 use route::{Route, route};
 
 mod auth;
+mod constant;
+mod docs;
 mod drill;
 mod health;
 mod jwks;
 mod me;
 mod metrics;
 mod notes;
+pub mod openapi;
 pub mod route;
 mod sessions;
 mod users;
@@ -30,6 +35,11 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::GET,    "/health/ready",                 health::ready),
         route(Method::GET,    "/internal/metrics",             metrics::show),
         route(Method::GET,    "/.well-known/jwks.json",        jwks::show),
+        route(Method::GET,    "/api/openapi.json",             openapi::show),
+        route(Method::GET,    "/api/docs/",                    docs::page),
+        route(Method::GET,    "/api/docs/initializer.js",      docs::initializer),
+        route(Method::GET,    "/api/docs/swagger-ui.css",      docs::style),
+        route(Method::GET,    "/api/docs/swagger-ui-bundle.js", docs::script),
         route(Method::POST,   "/api/v1/auth/token",            auth::token::create),
         route(Method::POST,   "/api/v1/auth/token/refresh",    auth::token::refresh),
         route(Method::POST,   "/api/v1/auth/token/revoke",     auth::token::revoke),
@@ -73,6 +83,12 @@ pub fn configure(config: &mut ServiceConfig, routes: Vec<Route>) {
         .app_data(web::PathConfig::default().error_handler(error::from_path))
         .app_data(web::PayloadConfig::default().limit(JSON_LIMIT));
     route::register(config, routes);
+}
+
+/// All of a kind: there are few.
+#[derive(Serialize, ToSchema)]
+struct Items<T> {
+    items: Vec<T>,
 }
 
 /// RFC 3339, in UTC.

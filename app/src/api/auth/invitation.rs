@@ -4,8 +4,9 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json},
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     auth::{access::Public, caller::Caller, password, session},
@@ -13,15 +14,31 @@ use crate::{
     state::AppState,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Acceptance {
     token: String,
+    #[schema(format = Email)]
     email: String,
+    #[schema(format = Password, min_length = 12, max_length = 128)]
     password: String,
 }
 
-/// `POST /api/v1/auth/invitation`
+#[derive(Serialize, ToSchema)]
+struct AccountReply {
+    id: Uuid,
+    email: String,
+}
+
+/// `POST /api/v1/auth/invitation`: an invitation becomes an account.
+#[utoipa::path(
+    post, path = "/api/v1/auth/invitation", request_body = Acceptance,
+    responses(
+        (status = 201, body = AccountReply),
+        (status = 400, description = "`invalid_fields`, `invalid_invitation`"),
+        (status = 409, description = "`email_taken`"),
+    ),
+)]
 pub async fn accept(
     _: Public,
     caller: Caller,
@@ -36,5 +53,5 @@ pub async fn accept(
     password::check(&password, &email)
         .map_err(|problem| ApiError::Invalid(vec![FieldError::new("password", problem)]))?;
     let id = session::accept_invitation(&state, &token, &email, password, &caller).await?;
-    Ok(HttpResponse::Created().json(json!({"id": id, "email": email})))
+    Ok(HttpResponse::Created().json(AccountReply { id, email }))
 }

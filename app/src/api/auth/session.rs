@@ -11,13 +11,21 @@ use crate::{
         access::{MaybeUser, Public},
         browser::{self, OwnPage},
         caller::Caller,
-        session::{self, Kind},
+        session::{self, AccessReply, Kind},
     },
     error::ApiError,
     state::AppState,
 };
 
-/// `POST /api/v1/auth/session`
+/// `POST /api/v1/auth/session`: signs a browser in; the reply sets the cookie.
+#[utoipa::path(
+    post, path = "/api/v1/auth/session", params(OwnPage), request_body = Credentials,
+    responses(
+        (status = 200, body = AccessReply, headers(("set-cookie" = String))),
+        (status = 400, description = "`invalid_fields`"),
+        (status = 401, description = "`wrong_credentials`"),
+    ),
+)]
 pub async fn create(
     _: Public,
     _: OwnPage,
@@ -30,7 +38,14 @@ pub async fn create(
     Ok(issued.reply(Kind::Browser))
 }
 
-/// `POST /api/v1/auth/session/refresh`
+/// `POST /api/v1/auth/session/refresh`: the next access token, and the next cookie.
+#[utoipa::path(
+    post, path = "/api/v1/auth/session/refresh", params(OwnPage), security(("cookie" = [])),
+    responses(
+        (status = 200, body = AccessReply, headers(("set-cookie" = String))),
+        (status = 400, description = "`invalid_grant`"),
+    ),
+)]
 pub async fn refresh(
     _: Public,
     _: OwnPage,
@@ -43,7 +58,11 @@ pub async fn refresh(
     Ok(issued.reply(Kind::Browser))
 }
 
-/// `DELETE /api/v1/auth/session`: the access token's session if there is one, else the cookie's.
+/// `DELETE /api/v1/auth/session`: ends the access token's session if there is one, else the cookie's.
+#[utoipa::path(
+    delete, path = "/api/v1/auth/session", params(OwnPage), security(("cookie" = [])),
+    responses((status = 204, headers(("set-cookie" = String)))),
+)]
 pub async fn delete(
     MaybeUser(user): MaybeUser,
     _: OwnPage,

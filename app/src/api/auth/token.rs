@@ -5,8 +5,9 @@ use actix_web::{
     web::{Data, Form, Json},
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::Credentials;
+use super::{Credentials, TokenReply};
 use crate::{
     auth::{
         access::Public,
@@ -17,18 +18,26 @@ use crate::{
     state::AppState,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     refresh_token: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Revocation {
     token: String,
 }
 
-/// `POST /api/v1/auth/token`
+/// `POST /api/v1/auth/token`: signs a program in.
+#[utoipa::path(
+    post, path = "/api/v1/auth/token", request_body = Credentials,
+    responses(
+        (status = 200, body = TokenReply),
+        (status = 400, description = "`invalid_fields`"),
+        (status = 401, description = "`wrong_credentials`"),
+    ),
+)]
 pub async fn create(
     _: Public,
     caller: Caller,
@@ -40,7 +49,11 @@ pub async fn create(
     Ok(issued.reply(Kind::Program))
 }
 
-/// `POST /api/v1/auth/token/refresh`
+/// `POST /api/v1/auth/token/refresh`: the next pair of tokens, for a refresh token that is then used up.
+#[utoipa::path(
+    post, path = "/api/v1/auth/token/refresh", request_body = Refresh,
+    responses((status = 200, body = TokenReply), (status = 400, description = "`invalid_grant`")),
+)]
 pub async fn refresh(
     _: Public,
     caller: Caller,
@@ -51,7 +64,12 @@ pub async fn refresh(
     Ok(issued.reply(Kind::Program))
 }
 
-/// `POST /api/v1/auth/token/revoke` (RFC 7009): 200 also for what is no token.
+/// `POST /api/v1/auth/token/revoke`: ends a refresh token's session (RFC 7009); 200 also for what is no token.
+#[utoipa::path(
+    post, path = "/api/v1/auth/token/revoke",
+    request_body(content = Revocation, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200)),
+)]
 pub async fn revoke(
     _: Public,
     caller: Caller,

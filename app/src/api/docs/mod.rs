@@ -1,0 +1,52 @@
+//! A page to read the API and try it: Swagger UI, out of its crate. Nothing of it comes from elsewhere, and no script or
+//! style is in the page itself.
+
+use std::sync::LazyLock;
+
+use actix_web::{HttpRequest, HttpResponse, http::header::CONTENT_SECURITY_POLICY};
+use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
+
+use super::constant::Constant;
+use crate::{auth::access::Public, error::ApiError, server::dev};
+
+mod archive;
+
+static PAGE: LazyLock<Constant> =
+    LazyLock::new(|| Constant::new("text/html; charset=utf-8", include_str!("index.html")));
+static INITIALIZER: LazyLock<Constant> =
+    LazyLock::new(|| Constant::new(JAVASCRIPT, include_str!("initializer.js")));
+static STYLE: LazyLock<Constant> =
+    LazyLock::new(|| packed("text/css; charset=utf-8", "/dist/swagger-ui.css"));
+static SCRIPT: LazyLock<Constant> =
+    LazyLock::new(|| packed(JAVASCRIPT, "/dist/swagger-ui-bundle.js"));
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+fn packed(kind: &'static str, name: &str) -> Constant {
+    let file = archive::gzip(SWAGGER_UI_VENDORED, name).expect("a test asks for it");
+    Constant::gzipped(kind, file)
+}
+
+/// `GET /api/docs/`
+pub async fn page(_: Public, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let mut reply = PAGE.reply(&request);
+    // In production nginx says it.
+    let policy = dev::POLICY.parse().expect("header text");
+    reply.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    Ok(reply)
+}
+
+/// `GET /api/docs/initializer.js`
+pub async fn initializer(_: Public, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Ok(INITIALIZER.reply(&request))
+}
+
+/// `GET /api/docs/swagger-ui.css`
+pub async fn style(_: Public, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Ok(STYLE.reply(&request))
+}
+
+/// `GET /api/docs/swagger-ui-bundle.js`
+pub async fn script(_: Public, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Ok(SCRIPT.reply(&request))
+}
