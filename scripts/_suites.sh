@@ -30,6 +30,7 @@ look_tools() {
   # --help does not tell whether the parts of it that Debian packages apart are there.
   python3 -c 'import venv, ensurepip' 2>/dev/null || PACKAGES+=" python3-venv"
   have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || PACKAGES+=" postgresql"
+  case "${TEST_FULL:+$* }" in *"rust "*) needed c++ g++ ;; esac
   case " $* " in
     *" stack "* | *" browser "*)
       needed chromium chromium
@@ -112,7 +113,7 @@ shell_scripts() { find . \( -name target -o -name .git \) -prune -o \( -name '*.
 dockerfiles() { find . \( -name target -o -name .git \) -prune -o -name 'Dockerfile*' ! -name '*.dockerignore' -print; }
 
 suite_lint() {
-  one "rustfmt" cargo fmt --all --check
+  one "rustfmt" lint_format
   one "clippy" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
   one "shellcheck" lint_scripts
   # shellcheck disable=SC2046
@@ -121,6 +122,12 @@ suite_lint() {
   one "hadolint" target/venv/bin/hadolint $(dockerfiles)
   one "docker compose config" lint_compose
   one "squawk" lint_migrations app/migrations
+}
+
+# app/fuzz is a workspace of its own.
+lint_format() {
+  cargo fmt --all --check
+  rustfmt --check --edition 2024 app/fuzz/*.rs
 }
 
 # lint_migrations FOLDER: what would lock or destroy is refused; the second may be in a step that is marked for it.
@@ -180,6 +187,7 @@ test_nginx_configuration() {
 suite_rust() {
   logged "cargo test" cargo test --locked --workspace --no-fail-fast
   tally "$(sum '^test result: .* ([0-9]+) passed;')" "$(sum '^test result: .* ([0-9]+) failed;')"
+  if [ -n "${TEST_FULL:-}" ]; then one "fuzz" scripts/fuzz.sh; fi
 }
 
 # Both in one run: they share the stack that they start.

@@ -3,7 +3,7 @@
 #
 # Usage: scripts/test.sh [--full] [SUITE…]
 #   SUITE    lint, rust, stack (what ships, the browser included), browser (that part alone); without any: all
-#   --full   the long versions of tests that have one (TEST_FULL=1 for them)
+#   --full   the long versions of tests that have one (TEST_FULL=1 for them), and scripts/fuzz.sh
 #
 # On Debian 12 and 13 it installs what is missing: Docker, PostgreSQL's programs, Chromium, linters; Rust must be
 # there. All it starts in the engine is called roadstead-test-… and is gone afterwards, also after Ctrl-C; a stack

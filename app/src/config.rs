@@ -1,7 +1,7 @@
 //! Every setting, read once: defaults, then the file that `ROADSTEAD_CONFIG` names (TOML), then
 //! `ROADSTEAD_…` variables (`__` between levels), then `…_FILE` variables for secrets.
 
-use std::{collections::HashMap, fmt, path::PathBuf};
+use std::{collections::HashMap, fmt, ops::RangeInclusive, path::PathBuf};
 
 use serde::Deserialize;
 
@@ -27,6 +27,10 @@ const OF_OTHERS: [&str; 11] = [
     "RATE_REFRESH",
     "BURST_REFRESH",
 ];
+
+/// Seconds. Where a revocation fails, a token's end bounds the damage; tokens that live for less than
+/// half a minute make clients do little but refresh.
+pub const ACCESS_LIFETIMES: RangeInclusive<i64> = 30..=900;
 
 /// Why the program does not start: which setting, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]
@@ -155,15 +159,34 @@ impl Default for Database {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
+    /// How long an access token is good, in seconds: one of `ACCESS_LIFETIMES`.
+    pub access_lifetime_s: i64,
     /// Encrypts the signing keys in the database; 32 bytes, base64url.
     pub master_key: Option<Secret>,
     /// Authenticates refresh tokens; 32 bytes, base64url.
     pub refresh_key: Option<Secret>,
     /// Goes into every password hash; 32 bytes, base64url.
     pub pepper: Option<Secret>,
+    /// Sign-ins a minute from one address; what else `auth::limits` counts is in proportion to it.
+    pub sign_in_limit: i32,
+}
+
+/// As good as no limit: for a stack that is tested or measured.
+pub const HIGHEST_SIGN_IN_LIMIT: i32 = 1_000_000;
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            access_lifetime_s: 300,
+            master_key: None,
+            refresh_key: None,
+            pepper: None,
+            sign_in_limit: 10,
+        }
+    }
 }
 
 /// Seconds (`…_s`). Their order matters: see `check`.
@@ -304,6 +327,11 @@ impl Settings {
                 self.workers.is_none_or(|n| (1..=256).contains(&n)),
                 "must be between 1 and 256",
             ),
+            (
+                "ROADSTEAD_AUTH__ACCESS_LIFETIME_S",
+                ACCESS_LIFETIMES.contains(&self.auth.access_lifetime_s),
+                "must be between 30 and 900",
+            ),
             ("ROADSTEAD_DATABASE__POOL_SIZE", self.database.pool_size > 0, "must be at least 1"),
             (
                 "ROADSTEAD_HTTP_PORT",
@@ -329,6 +357,11 @@ impl Settings {
                 "ROADSTEAD_SERVER__DRILL",
                 !drill || self.domain == "localhost",
                 "is for a stack that nobody else reaches: only with ROADSTEAD_DOMAIN=localhost",
+            ),
+            (
+                "ROADSTEAD_AUTH__SIGN_IN_LIMIT",
+                (2..=HIGHEST_SIGN_IN_LIMIT).contains(&self.auth.sign_in_limit),
+                "must be between 2 and 1000000",
             ),
             (
                 "ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS",
@@ -437,6 +470,10 @@ mod tests {
             ("ROADSTEAD_DATABASE__STATEMENT_TIMEOUT_MS", "0", "at least 1"),
             ("ROADSTEAD_SERVER__DRAIN_S", "20", "HANDLER_DEADLINE_S"),
             ("ROADSTEAD_SERVER__HARD_EXIT_S", "37", "DRAIN_S"),
+            ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "29", "between 30 and 900"),
+            ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "901", "between 30 and 900"),
+            ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "5m", "invalid"),
+            ("ROADSTEAD_AUTH__SIGN_IN_LIMIT", "0", "between 2"),
             ("ROADSTEAD_AUTH__PEPPER_FILE", "/does/not/exist", "/does/not/exist"),
         ] {
             let message = read(&[(name, value)]).expect_err(name);

@@ -63,6 +63,8 @@ pub enum ApiError {
     BodyTooLarge(usize),
     #[error("The body must be sent as {0}.")]
     UnsupportedMediaType(&'static str),
+    #[error("Too many attempts; try again in {seconds} s.")]
+    TooManyAttempts { seconds: u64 },
     #[error("The server is busy; try again.")]
     Overloaded,
     /// A dependency that should answer does not.
@@ -152,6 +154,7 @@ impl ApiError {
             Self::Conflict { code, .. } => code,
             Self::BodyTooLarge(_) => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Overloaded => "overloaded",
             Self::Unavailable(_) => "unavailable",
             Self::Deadline => "deadline_exceeded",
@@ -176,6 +179,7 @@ impl ApiError {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded | Self::Unavailable(_) | Self::Deadline => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -210,6 +214,7 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
+            Self::TooManyAttempts { seconds } => Some(*seconds),
             Self::Overloaded | Self::Unavailable(_) | Self::Deadline => Some(1),
             _ => None,
         }
@@ -247,8 +252,8 @@ pub struct Problem<'a> {
 pub const CODES: &[&str] = &[
     "bad_request", "bad_json", "invalid_fields", "not_authenticated", "token_invalid", "token_expired", "token_revoked",
     "malformed_authorization", "wrong_credentials", "invalid_grant", "invalid_invitation", "insufficient_scope",
-    "cross_site", "not_found", "method_not_allowed", "email_taken", "own_account", "body_too_large",
-    "unsupported_media_type", "overloaded", "unavailable", "deadline_exceeded", "not_ready", "internal",
+    "cross_site", "not_found", "method_not_allowed", "email_taken", "own_account", "too_many_api_keys", "body_too_large",
+    "unsupported_media_type", "too_many_attempts", "overloaded", "unavailable", "deadline_exceeded", "not_ready", "internal",
     // Only nginx says these.
     "https_required", "forbidden", "request_timeout", "length_required", "precondition_failed", "uri_too_long",
     "range_not_satisfiable", "misdirected_request", "rate_limited", "header_too_large", "not_implemented",

@@ -11,13 +11,14 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 use crate::{
     auth::{
         api_key,
+        device::Devices,
         keys::{KeyError, KeyRing, StoredKey},
         password::Passwords,
         refresh::RefreshKey,
         revocation::{self, Control},
         secret::Key,
         shared::Shared,
-        token::Issuer,
+        token::{Issuer, SelfTestError},
     },
     config::{ConfigError, Settings},
     db::{
@@ -43,6 +44,7 @@ pub struct AppState {
     pub issuer: Issuer,
     pub refresh: RefreshKey,
     pub passwords: Passwords,
+    pub devices: Devices,
     /// Whose tokens have ended before their time.
     pub control: Control,
     pub key_lookups: Semaphore,
@@ -62,6 +64,8 @@ pub enum StateError {
     Db(DbError),
     #[error(transparent)]
     Key(KeyError),
+    #[error(transparent)]
+    SelfTest(#[from] SelfTestError),
 }
 
 impl AppState {
@@ -77,13 +81,17 @@ impl AppState {
         let refresh = Key::from_setting("ROADSTEAD_AUTH__REFRESH_KEY", auth.refresh_key.as_ref())?;
         let pepper = Key::from_setting("ROADSTEAD_AUTH__PEPPER", auth.pepper.as_ref())?;
         let db = Db::connect(&settings.database).map_err(StateError::Db)?;
+        let keys = key_ring(&db, &master).await?;
+        let issuer = Issuer::new(&origin, auth.access_lifetime_s);
+        issuer.self_test(&keys, unix_time())?;
         Ok(Self {
             life,
             instance,
             started: Instant::now(),
-            keys: Shared::new(key_ring(&db, &master).await?),
+            keys: Shared::new(keys),
             master,
-            issuer: Issuer::new(&origin),
+            issuer,
+            devices: Devices::new(&refresh),
             refresh: RefreshKey::new(refresh),
             passwords: Passwords::start(pepper, settings.workers()),
             control: Control::default(),
@@ -117,8 +125,7 @@ impl AppState {
 
     /// Seconds since 1970.
     pub fn now(&self) -> i64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
+        unix_time()
     }
 }
 
@@ -128,6 +135,11 @@ impl Drop for Companions {
     fn drop(&mut self) {
         self.0.iter().for_each(JoinHandle::abort);
     }
+}
+
+fn unix_time() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
 }
 
 /// The keys, once the schema is there and they are in it.

@@ -2,19 +2,14 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Bytes, Data, Json},
+    web::{Bytes, Data},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    auth::{
-        access::{Account, CurrentUser, Require},
-        account,
-        caller::Caller,
-        session::AccessReply,
-    },
+    auth::access::CurrentUser,
     db::users,
     error::{ApiError, TokenError},
     state::AppState,
@@ -45,35 +40,6 @@ pub async fn show(user: CurrentUser, state: Data<AppState>) -> Result<HttpRespon
         }
     };
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewPassword {
-    #[schema(format = Password)]
-    current_password: String,
-    #[schema(format = Password, min_length = 12, max_length = 128)]
-    new_password: String,
-}
-
-/// `POST /api/v1/me/password`: ends all other sessions, and answers as a refresh of this one would.
-#[utoipa::path(
-    post, path = "/api/v1/me/password", request_body = NewPassword,
-    responses(
-        (status = 200, description = "A program gets its `refresh_token`, too; a browser, a cookie", body = AccessReply),
-        (status = 400, description = "`invalid_fields`"),
-    ),
-)]
-pub async fn change_password(
-    Require { user, .. }: Require<Account>,
-    passwords: Json<NewPassword>,
-    caller: Caller,
-    state: Data<AppState>,
-) -> Result<HttpResponse, ApiError> {
-    let NewPassword { current_password, new_password } = passwords.into_inner();
-    let (kind, issued) =
-        account::change_password(&state, &user, current_password, new_password, &caller).await?;
-    Ok(issued.reply(kind))
 }
 
 pub(super) async fn read(user: &CurrentUser, state: &AppState) -> Result<Bytes, ApiError> {

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::{config::Settings, error};
 use route::{Route, route};
 
+mod api_keys;
 mod auth;
 mod constant;
 mod docs;
@@ -47,11 +48,14 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::DELETE, "/api/v1/auth/session",          auth::session::delete),
         route(Method::POST,   "/api/v1/auth/session/refresh",  auth::session::refresh),
         route(Method::POST,   "/api/v1/auth/invitation",       auth::invitation::accept),
+        route(Method::POST,   "/api/v1/auth/password",         auth::password::change),
         route(Method::GET,    "/api/v1/me",                    me::show),
-        route(Method::POST,   "/api/v1/me/password",           me::change_password),
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
         route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
         route(Method::DELETE, "/api/v1/sessions/{id}",         sessions::delete),
+        route(Method::GET,    "/api/v1/api-keys",              api_keys::list),
+        route(Method::POST,   "/api/v1/api-keys",              api_keys::create),
+        route(Method::DELETE, "/api/v1/api-keys/{id}",         api_keys::delete),
         route(Method::GET,    "/api/v1/users",                 users::list),
         route(Method::GET,    "/api/v1/users/{id}",            users::show),
         route(Method::PATCH,  "/api/v1/users/{id}",            users::update),

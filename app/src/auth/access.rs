@@ -12,7 +12,6 @@ use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest, dev::Payload, http::header::AUTHORIZATION,
     web::Data,
 };
-use futures_util::future::{Either, FutureExt as _, LocalBoxFuture};
 use uuid::Uuid;
 
 use super::{
@@ -115,36 +114,49 @@ fn bearer(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
     Ok(Some(token))
 }
 
-/// Ready at once for an access token; an API key that this worker does not know yet needs a query.
-type Answer<T> = Either<Ready<Result<T, ApiError>>, LocalBoxFuture<'static, Result<T, ApiError>>>;
+/// An API key that was not believed; until an argument asks.
+struct Refused(ApiError);
 
-fn now<T>(result: Result<T, ApiError>) -> Answer<T> {
-    Either::Left(ready(result))
+/// Before any argument of the handler: an API key may cost a query, and actix asks all arguments at once, so that a
+/// stranger would hear of a bad body first.
+pub async fn look_up_key(request: &HttpRequest) {
+    let Ok(Some(key)) = bearer(request) else { return };
+    if !key.starts_with(api_key::PREFIX) {
+        return;
+    }
+    let (state, cache) = shared(request);
+    let found = match cache.find(state, key) {
+        Ok(Some(known)) => Ok(known),
+        Ok(None) => api_key::believe(state, key).await.map(|known| cache.keep(state, key, known)),
+        Err(error) => Err(error),
+    };
+    let mut looked_up = request.extensions_mut();
+    match found {
+        Ok(known) => drop(looked_up.insert(CurrentUser(known))),
+        Err(error) => drop(looked_up.insert(Refused(error))),
+    }
 }
 
-fn user(request: &HttpRequest) -> Answer<Option<CurrentUser>> {
-    let token = match bearer(request) {
-        Ok(Some(token)) => token,
-        Ok(None) => return now(Ok(None)),
-        Err(error) => return now(Err(error)),
-    };
+fn shared(request: &HttpRequest) -> (&Data<AppState>, &Rc<TokenCache>) {
     let state = request.app_data::<Data<AppState>>().expect("registered with the app");
-    let cache = request.app_data::<Rc<TokenCache>>().expect("registered with the app");
-    match cache.find(state, token) {
-        Ok(None) if token.starts_with(api_key::PREFIX) => {
-            let (state, cache, token) = (state.clone(), cache.clone(), token.to_owned());
-            let look = async move {
-                let known = api_key::believe(&state, &token).await?;
-                Ok(Some(CurrentUser(cache.keep(&state, &token, known))))
-            };
-            Either::Right(look.boxed_local())
-        }
-        Ok(None) => {
-            let known = believe(state, token, request).map(|known| cache.keep(state, token, known));
-            now(known.map(|known| Some(CurrentUser(known))))
-        }
-        found => now(found.map(|known| known.map(CurrentUser))),
+    (state, request.app_data::<Rc<TokenCache>>().expect("registered with the app"))
+}
+
+fn user(request: &HttpRequest) -> Result<Option<CurrentUser>, ApiError> {
+    let Some(token) = bearer(request)? else { return Ok(None) };
+    if token.starts_with(api_key::PREFIX) {
+        let mut looked_up = request.extensions_mut();
+        return match looked_up.remove::<Refused>() {
+            Some(Refused(error)) => Err(error),
+            None => Ok(looked_up.get().cloned()),
+        };
     }
+    let (state, cache) = shared(request);
+    let known = match cache.find(state, token)? {
+        Some(known) => known,
+        None => cache.keep(state, token, believe(state, token, request)?),
+    };
+    Ok(Some(CurrentUser(known)))
 }
 
 /// Without a query: by the token's signature and claims, and by what is known to have ended.
@@ -170,51 +182,36 @@ impl FromRequest for Public {
 
 impl FromRequest for MaybeUser {
     type Error = ApiError;
-    type Future = Answer<Self>;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        then(user(request), |user| Ok(Self(user)))
+        ready(user(request).map(Self))
     }
 }
 
 impl FromRequest for CurrentUser {
     type Error = ApiError;
-    type Future = Answer<Self>;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        then(user(request), |user| user.ok_or(ApiError::Unauthenticated))
+        ready(user(request).and_then(|user| user.ok_or(ApiError::Unauthenticated)))
     }
 }
 
 impl<P: Permission> FromRequest for Require<P> {
     type Error = ApiError;
-    type Future = Answer<Self>;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let asked = request.clone();
-        then(user(request), move |user| {
-            let user = user.ok_or(ApiError::Unauthenticated)?;
-            match user.has(P::SCOPE) {
-                true => Ok(Self { user, permission: PhantomData }),
-                false => {
-                    asked.extensions_mut().insert(Asker(user.id));
-                    Err(ApiError::InsufficientScope)
-                }
+        ready(match user(request) {
+            Ok(Some(user)) if user.has(P::SCOPE) => Ok(Self { user, permission: PhantomData }),
+            Ok(Some(user)) => {
+                request.extensions_mut().insert(Asker(user.id));
+                Err(ApiError::InsufficientScope)
             }
+            Ok(None) => Err(ApiError::Unauthenticated),
+            Err(error) => Err(error),
         })
-    }
-}
-
-fn then<T, U: 'static>(
-    answer: Answer<T>,
-    step: impl FnOnce(T) -> Result<U, ApiError> + 'static,
-) -> Answer<U>
-where
-    T: 'static,
-{
-    match answer {
-        Either::Left(known) => now(known.into_inner().and_then(step)),
-        Either::Right(look) => Either::Right(look.map(|known| known.and_then(step)).boxed_local()),
     }
 }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     access::CurrentUser,
     caller::Caller,
+    limits,
     password::{self, Verdict},
     refresh::RefreshToken,
     session::{self, Issued, Kind},
@@ -38,13 +39,16 @@ pub async fn change_password(
     if new == current {
         return Err(wrong("new_password", "must not be the current one"));
     }
+    // Whoever holds a stolen access token guesses no better than at the sign-in.
+    let attempt = limits::sign_in(state, &row.email, caller).await?;
     let old_hash = row.password_hash.clone();
-    let verdict = state.passwords.verify(current, Some(old_hash)).await?;
+    let verdict = state.passwords.verify(current, Some(old_hash), attempt.queue).await?;
     if verdict == Verdict::Wrong {
         let event = Event::of("authn_password_change_fail", row.id).session(user.session);
         audit::record(&state.db.get().await?, caller, event).await?;
         return Err(wrong("current_password", "is not the current password"));
     }
+    attempt.give_back(state).await;
     let hash = state.passwords.hash(new).await?;
 
     let change = state.db.begin().await?;

@@ -10,7 +10,6 @@ use actix_web::{
     http::header::ORIGIN,
     web::Data,
 };
-
 use utoipa::{
     IntoParams,
     openapi::{
@@ -20,14 +19,16 @@ use utoipa::{
     },
 };
 
-use super::session::ABSOLUTE_DAYS;
+use super::{device, session::ABSOLUTE_DAYS};
 use crate::{error::ApiError, state::AppState};
 
 /// `__Host-`: set by this very host over TLS, for the whole site, and by no subdomain.
-pub const COOKIE: &str = "__Host-refresh";
+pub const REFRESH: &str = "__Host-refresh";
+/// Stays when somebody signs out.
+const DEVICE: &str = "__Host-device";
 
-fn cookie(value: String, age: Duration) -> Cookie<'static> {
-    Cookie::build(COOKIE, value)
+fn cookie(name: &'static str, value: String, age: Duration) -> Cookie<'static> {
+    Cookie::build(name, value)
         .path("/")
         .secure(true)
         .http_only(true)
@@ -37,11 +38,16 @@ fn cookie(value: String, age: Duration) -> Cookie<'static> {
 }
 
 pub fn keep(refresh_token: String) -> Cookie<'static> {
-    cookie(refresh_token, Duration::days(ABSOLUTE_DAYS.into()))
+    cookie(REFRESH, refresh_token, Duration::days(ABSOLUTE_DAYS.into()))
 }
 
 pub fn forget() -> Cookie<'static> {
-    cookie(String::new(), Duration::ZERO)
+    cookie(REFRESH, String::new(), Duration::ZERO)
+}
+
+/// Of a device that its account was signed in with.
+pub fn know(device: String) -> Cookie<'static> {
+    cookie(DEVICE, device, Duration::days(device::DAYS))
 }
 
 /// A request by one of our own pages: Fetch Metadata where the browser sends it, else Origin, else a
@@ -87,5 +93,13 @@ impl IntoParams for OwnPage {
 
 /// The refresh token that the browser holds for us; empty when there is none.
 pub fn refresh_token(request: &HttpRequest) -> String {
-    request.cookie(COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default()
+    value(request, REFRESH).unwrap_or_default()
+}
+
+pub fn device(request: &HttpRequest) -> Option<String> {
+    value(request, DEVICE)
+}
+
+fn value(request: &HttpRequest, name: &str) -> Option<String> {
+    request.cookie(name).map(|cookie| cookie.value().to_owned())
 }

@@ -7,6 +7,7 @@ use std::{
 
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 
+use super::browser;
 use crate::{error::ApiError, server::RequestId};
 
 /// The default is the command line.
@@ -14,6 +15,8 @@ use crate::{error::ApiError, server::RequestId};
 pub struct Caller {
     pub ip: Option<IpAddr>,
     pub user_agent: String,
+    /// The cookie of a known device, as it came.
+    pub device: Option<String>,
     pub request_id: Option<String>,
 }
 
@@ -25,6 +28,7 @@ impl Caller {
             // Only nginx reaches the socket, and it sets this to one address.
             ip: header("x-forwarded-for").and_then(|ip| ip.parse().ok()),
             user_agent: header("user-agent").unwrap_or_default().chars().take(256).collect(),
+            device: browser::device(request),
             request_id: id,
         }
     }

@@ -1,11 +1,9 @@
-//! Passwords: Argon2id with a pepper, on a few threads of low priority with a short queue, so that
+//! Passwords: Argon2id with a pepper, on a few threads of low priority with short queues, so that
 //! a storm of sign-ins is refused instead of slowing everything else.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
 };
 
@@ -13,6 +11,7 @@ use argon2::{
     Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
     password_hash::phc::PasswordHash,
 };
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
 
 use super::secret::Key;
@@ -21,7 +20,7 @@ use crate::error::ApiError;
 /// 64 MiB, two passes, one lane: 50 to 100 ms, above OWASP's and ASVS' floors.
 const MEMORY_KIB: u32 = 64 * 1024;
 const PASSES: u32 = 2;
-/// Sign-ins that may wait for a thread.
+/// Sign-ins that may wait for a thread, in each queue.
 const QUEUE: usize = 32;
 const NICE: i32 = 10;
 
@@ -58,7 +57,64 @@ pub fn email(text: &str) -> Option<String> {
 type Job = Box<dyn FnOnce(&Argon2) + Send>;
 
 pub struct Passwords {
-    jobs: SyncSender<Job>,
+    queues: Arc<Queues>,
+    hashes: Counter,
+}
+
+/// Who waits with whom: strangers who guess fill one queue, and all others are served before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    Known,
+    Strangers,
+}
+
+#[derive(Default)]
+struct Queues {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    known: VecDeque<Job>,
+    strangers: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Queues {
+    /// False when it is full.
+    fn push(&self, queue: Queue, job: Job) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = match queue {
+            Queue::Known => &mut waiting.known,
+            Queue::Strangers => &mut waiting.strangers,
+        };
+        let room = queue.len() < QUEUE;
+        if room {
+            queue.push_back(job);
+            self.changed.notify_one();
+        }
+        room
+    }
+
+    /// Waits for one; `None` at the end.
+    fn pop(&self) -> Option<Job> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let job = waiting.known.pop_front().or_else(|| waiting.strangers.pop_front());
+            if job.is_some() || waiting.closed {
+                return job;
+            }
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Passwords {
+    fn drop(&mut self) {
+        self.queues.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.queues.changed.notify_all();
+    }
 }
 
 /// Whether a password is the right one.
@@ -72,22 +128,29 @@ pub enum Verdict {
 
 impl Passwords {
     pub fn start(pepper: Key, cores: usize) -> Self {
-        let (jobs, queue) = sync_channel(QUEUE);
-        let queue = Arc::new(Mutex::new(queue));
+        let queues = Arc::new(Queues::default());
         let pepper = Arc::new(pepper);
         // Eight hold 512 MiB, half of a slot's memory limit.
         for number in 0..(cores / 2).clamp(1, 8) {
-            let (queue, pepper) = (queue.clone(), pepper.clone());
+            let (queues, pepper) = (queues.clone(), pepper.clone());
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&queue, &pepper))
+                .spawn(move || work(&queues, &pepper))
                 .expect("a thread at the start");
         }
-        Self { jobs }
+        Self { queues, hashes: Counter::default() }
     }
 
+    /// So far.
+    pub fn hashes(&self) -> &Counter {
+        &self.hashes
+    }
+
+    /// For somebody who has proved something already.
     pub async fn hash(&self, password: String) -> Result<String, ApiError> {
-        self.run(move |argon2| Ok(argon2.hash_password(password.as_bytes())?.to_string())).await
+        let hash =
+            move |argon2: &Argon2| Ok(argon2.hash_password(password.as_bytes())?.to_string());
+        self.run(Queue::Known, hash).await
     }
 
     /// For an account that does not exist, `hash` is `None`: the same work, and never right.
@@ -95,8 +158,9 @@ impl Passwords {
         &self,
         password: String,
         hash: Option<String>,
+        queue: Queue,
     ) -> Result<Verdict, ApiError> {
-        self.run(move |argon2| {
+        self.run(queue, move |argon2| {
             let Some(hash) = hash else {
                 argon2.hash_password(password.as_bytes())?;
                 return Ok(Verdict::Wrong);
@@ -116,16 +180,21 @@ impl Passwords {
 
     async fn run<T: Send + 'static>(
         &self,
+        queue: Queue,
         job: impl FnOnce(&Argon2) -> Result<T, argon2::password_hash::Error> + Send + 'static,
     ) -> Result<T, ApiError> {
         let (reply, answer) = oneshot::channel();
+        let hashes = self.hashes.clone();
         let job = move |argon2: &Argon2| {
             // Whoever has gone meanwhile need not be served.
             if !reply.is_closed() {
+                hashes.inc();
                 let _ = reply.send(job(argon2));
             }
         };
-        self.jobs.try_send(Box::new(job)).map_err(|_| ApiError::Overloaded)?;
+        if !self.queues.push(queue, Box::new(job)) {
+            return Err(ApiError::Overloaded);
+        }
         answer
             .await
             .map_err(|_| ApiError::internal("a password thread ended"))?
@@ -137,16 +206,14 @@ fn costs(params: &Params) -> [u32; 3] {
     [params.m_cost(), params.t_cost(), params.p_cost()]
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, pepper: &Key) {
+fn work(queues: &Queues, pepper: &Key) {
     // On Linux a thread has a nice value of its own. Without the right to it: as important as all.
     let _ = rustix::process::nice(NICE);
     let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("valid parameters");
     let argon2 =
         Argon2::new_with_secret(pepper.bytes(), Algorithm::Argon2id, Version::V0x13, params)
             .expect("a pepper of 32 bytes");
-    loop {
-        let job = queue.lock().expect("no job runs under the lock").recv();
-        let Ok(job) = job else { return };
+    while let Some(job) = queues.pop() {
         job(&argon2);
     }
 }
@@ -174,13 +241,14 @@ mod tests {
             let long = "x".repeat(72);
             let hash = passwords.hash(format!("{long}a")).await.expect("hash");
             let verdict = async |password: String| {
-                passwords.verify(password, Some(hash.clone())).await.expect("verdict")
+                passwords.verify(password, Some(hash.clone()), Queue::Known).await.expect("verdict")
             };
             assert_eq!(verdict(format!("{long}a")).await, Verdict::Right);
             assert_eq!(verdict(format!("{long}b")).await, Verdict::Wrong);
-            let nobody = passwords.verify(format!("{long}a"), None).await.expect("verdict");
+            let nobody =
+                passwords.verify(format!("{long}a"), None, Queue::Known).await.expect("verdict");
             assert_eq!(nobody, Verdict::Wrong);
-            let elsewhere = others.verify(format!("{long}a"), Some(hash.clone())).await;
+            let elsewhere = others.verify(format!("{long}a"), Some(hash), Queue::Known).await;
             assert_eq!(elsewhere.expect("verdict"), Verdict::Wrong, "another pepper");
         });
     }
@@ -193,15 +261,23 @@ mod tests {
             Argon2::new_with_secret(pepper.bytes(), Algorithm::Argon2id, Version::V0x13, params);
         let hash = older.expect("valid").hash_password(b"correct horse").expect("hash").to_string();
         let passwords = Passwords::start(pepper, 1);
-        let verdict = block_on(passwords.verify("correct horse".into(), Some(hash)));
+        let verdict = block_on(passwords.verify("correct horse".into(), Some(hash), Queue::Known));
         assert_eq!(verdict.expect("verdict"), Verdict::Outdated);
     }
 
     #[test]
     fn a_storm_beyond_the_queue_is_refused_at_once() {
         let passwords = Passwords::start(pepper(), 1);
-        let storm = (0..QUEUE + 20).map(|_| passwords.verify("guess".into(), None));
-        let answers = block_on(futures_util::future::join_all(storm));
+        let storm =
+            (0..QUEUE + 20).map(|_| passwords.verify("guess".into(), None, Queue::Strangers));
+        let storm = futures_util::future::join_all(storm);
+        // Comes last, and is not last.
+        let known = async {
+            passwords.verify("known".into(), None, Queue::Known).await.expect("its own queue");
+            passwords.hashes().get()
+        };
+        let (answers, before) = block_on(async { tokio::join!(storm, known) });
+        assert!(before < 20, "{before} were served before it");
         let refused = answers.iter().filter(|answer| matches!(answer, Err(ApiError::Overloaded)));
         assert!((18..=20).contains(&refused.count()), "one may be taken by the thread meanwhile");
     }

@@ -184,6 +184,8 @@ async fn listen(
 ) -> Result<std::convert::Infallible, DbError> {
     let control = &state.control;
     let mut feed = feed::Feed::open(session).await?;
+    // Its rows of keys go after a while: who was away for longer than that has missed some.
+    take_keys(state, session).await?;
     let mut swept = Instant::now();
     loop {
         let number = control.begun.fetch_add(1, Ordering::AcqRel) + 1;
@@ -214,10 +216,15 @@ async fn look(
 ) -> Result<Vec<feed::News>, DbError> {
     let news = feed.next(session).await?;
     if news.iter().any(|news| matches!(news.subject, feed::Subject::Keys)) {
-        let taken = state.take_keys(&keys::list_by(session).await?);
-        taken.map_err(|error| DbError::Unavailable(error.to_string()))?;
+        take_keys(state, session).await?;
     }
     Ok(news)
+}
+
+/// Without the right keys, who knows whose are revoked: as bad as no news.
+async fn take_keys(state: &AppState, session: &Session) -> Result<(), DbError> {
+    let taken = state.take_keys(&keys::list_by(session).await?);
+    taken.map_err(|error| DbError::Unavailable(error.to_string()))
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ impl Key {
         &self.0
     }
 
+    /// Another key, for another purpose.
+    pub fn derive(&self, purpose: &[u8]) -> Self {
+        Self(self.mac(purpose))
+    }
+
     pub fn mac(&self, message: &[u8]) -> [u8; 32] {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), message);
         tag.as_ref().try_into().expect("SHA-256 makes 32 bytes")
@@ -90,8 +95,12 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    pub fn key() -> Key {
+        Key(random())
+    }
 
     #[test]
     fn what_is_sealed_opens_only_in_its_context_and_unchanged() {

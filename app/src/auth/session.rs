@@ -8,9 +8,10 @@ use uuid::Uuid;
 use super::{
     access::scope_of,
     caller::Caller,
-    password::Verdict,
+    limits,
+    password::{Queue, Verdict},
     refresh::RefreshToken,
-    token::{Grant, LIFETIME},
+    token::Grant,
 };
 use crate::{
     db::{
@@ -71,10 +72,26 @@ pub async fn sign_in(
     kind: Kind,
     caller: &Caller,
 ) -> Result<Issued, ApiError> {
+    let attempt = limits::sign_in(state, email, caller).await?;
+    let done = evaluate(state, email, password, kind, attempt.queue, caller).await;
+    if !matches!(done, Err(ApiError::WrongCredentials)) {
+        attempt.give_back(state).await;
+    }
+    done
+}
+
+async fn evaluate(
+    state: &AppState,
+    email: &str,
+    password: String,
+    kind: Kind,
+    queue: Queue,
+    caller: &Caller,
+) -> Result<Issued, ApiError> {
     let user = users::find_by_email(&state.db.get().await?, email).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     // Without a connection in hand: others need it meanwhile.
-    let verdict = state.passwords.verify(password.clone(), hash).await?;
+    let verdict = state.passwords.verify(password.clone(), hash, queue).await?;
     let user = match user {
         Some(user) if verdict != Verdict::Wrong && user.disabled_at.is_none() => user,
         refused => {
@@ -121,6 +138,7 @@ pub async fn refresh(
     caller: &Caller,
 ) -> Result<Issued, ApiError> {
     let token = state.refresh.read(token).ok_or(ApiError::InvalidGrant)?;
+    limits::refresh(state, token.session, caller).await?;
     let client = state.db.get().await?;
     match sessions::advance(&client, token, kind, caller).await? {
         sessions::Advanced::To { generation, user, signed_in_at } => {
@@ -215,7 +233,7 @@ pub(super) fn issue(
         access: AccessReply {
             access_token: state.issuer.issue(&state.keys.get(), grant, state.now()),
             token_type: "Bearer",
-            expires_in: LIFETIME,
+            expires_in: state.issuer.lifetime(),
             scope,
         },
         refresh_token: state.refresh.issue(next),

@@ -10,6 +10,7 @@ pub mod feed;
 pub mod invitations;
 pub mod keys;
 pub mod last_use;
+pub mod limits;
 pub mod migrate;
 pub mod notes;
 pub mod sessions;

@@ -18,7 +18,7 @@ use futures_util::FutureExt as _;
 
 use super::dev;
 use crate::{
-    auth::access::Asker,
+    auth::access::{self, Asker},
     error::{self, ApiError, Failure, PROBLEM_JSON, X_REQUEST_ID},
     state::AppState,
 };
@@ -60,8 +60,11 @@ pub async fn guard(
         Some(turn) => Some(turn.acquire().await.expect("it is never closed")),
         None => None,
     };
-    let outcome =
-        AssertUnwindSafe(tokio::time::timeout(deadline, next.call(request))).catch_unwind().await;
+    let answer = async {
+        access::look_up_key(request.request()).await;
+        next.call(request).await
+    };
+    let outcome = AssertUnwindSafe(tokio::time::timeout(deadline, answer)).catch_unwind().await;
     let mut response = match outcome {
         Ok(Ok(Ok(response))) => shape(response, &id),
         Ok(Ok(Err(error))) => return Err(error),

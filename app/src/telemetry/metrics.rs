@@ -29,6 +29,11 @@ impl Metrics {
             "Statements by way of the pool: requests' and housekeeping's",
             state.db.statements(),
         );
+        counter(
+            "password_hashes",
+            "Passwords hashed, to make a hash or to compare with one",
+            state.passwords.hashes(),
+        );
         let known = ConstGauge::new(state.control.len() as i64);
         registry.register("revocations", "Ended sessions and raised versions in memory", known);
         let lag = ConstGauge::new(state.control.lag().as_secs_f64());

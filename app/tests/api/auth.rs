@@ -1,5 +1,6 @@
 //! Sign-in, refresh, sign-out and invitations.
 
+use roadstead::auth::secret::decode;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -53,6 +54,16 @@ fn a_sign_in_gives_a_pair_of_tokens() {
         "3"
     );
     assert_eq!(app.value("SELECT count(*) FROM users WHERE last_sign_in_at IS NOT NULL"), "1");
+}
+
+#[test]
+fn how_long_an_access_token_lives_is_a_setting() {
+    let app = TestApp::with(&[("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "30")]);
+    let tokens = signed_in(&app);
+    let claims = text(&tokens["access_token"]).split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&decode(claims).unwrap()).unwrap();
+    let time = |name: &str| claims[name].as_i64().unwrap();
+    assert_eq!((tokens["expires_in"].as_i64(), time("exp") - time("iat")), (Some(30), 30));
 }
 
 #[test]

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod access;
+mod api_keys;
 mod auth;
 mod database;
 mod database_tls;
 mod dev;
 mod failures;
 mod handover;
+mod limits;
 mod migrate;
 mod notes;
 mod revocation;

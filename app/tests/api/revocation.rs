@@ -213,7 +213,7 @@ fn what_its_owner_ends_is_over_on_both_slots() {
         let new = if new.len() > 120 { "made fast with a bowline".into() } else { new };
         pair.end(&tokens, || {
             let body = json!({"current_password": *password.borrow(), "new_password": new});
-            assert_eq!(pair.client(&other).post("/api/v1/me/password", &body).status, 200);
+            assert_eq!(pair.client(&other).post("/api/v1/auth/password", &body).status, 200);
             *password.borrow_mut() = new;
         })
     });

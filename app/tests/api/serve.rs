@@ -144,3 +144,16 @@ fn another_master_key_stops_the_start_with_the_cure() {
     assert_eq!(code(slot.end(Duration::from_secs(10))), 1);
     assert!(slot.log().contains("ROADSTEAD_AUTH__MASTER_KEY is not the one"), "{}", slot.log());
 }
+
+#[test]
+fn a_signing_key_that_does_not_work_stops_the_start() {
+    let site = Site::new();
+    site.change("UPDATE signing_keys SET public_key = sha256('of another key')");
+    let mut slot = site.start("blue");
+    assert_eq!(code(slot.end(Duration::from_secs(10))), 1);
+    assert!(
+        slot.log().contains("its public half in signing_keys is another key's"),
+        "{}",
+        slot.log()
+    );
+}

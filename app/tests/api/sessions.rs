@@ -184,7 +184,7 @@ fn e6_a_new_password_needs_the_old_one_and_ends_the_other_sessions() {
     let (here, other) = (sign_in(&app), sign_in(&app));
     let change = |current: &str, new: &str| {
         let body = json!({"current_password": current, "new_password": new});
-        client(&app, &here).post("/api/v1/me/password", &body)
+        client(&app, &here).post("/api/v1/auth/password", &body)
     };
     for (current, new, field) in [
         ("not her password", OTHER, "current_password"),
@@ -220,7 +220,7 @@ fn e6_a_browser_s_new_pair_is_in_its_cookie() {
     let signed_in = app.anon().send("POST /api/v1/auth/session", PAGE, body.as_bytes());
     let here = client(&app, &signed_in.json());
     let body = json!({"current_password": PASSWORD, "new_password": OTHER});
-    let changed = here.post("/api/v1/me/password", &body);
+    let changed = here.post("/api/v1/auth/password", &body);
     assert_eq!(changed.status, 200);
     assert!(changed.json()["refresh_token"].is_null());
     let cookie = changed.header("set-cookie").unwrap().split(';').next().unwrap();

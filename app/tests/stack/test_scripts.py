@@ -9,7 +9,7 @@ import time
 import pytest
 from workbench import ROOT, Workbench
 
-SCRIPTS = ("up.sh", "deploy.sh", "rollback.sh", "maintenance.sh", "status.sh", "down.sh", "trust.sh", "check.sh", "test.sh", "contrast.sh", "bench.sh")
+SCRIPTS = ("up.sh", "deploy.sh", "rollback.sh", "maintenance.sh", "status.sh", "down.sh", "trust.sh", "check.sh", "test.sh", "fuzz.sh", "contrast.sh", "bench.sh")
 NOBODY = 65534
 
 

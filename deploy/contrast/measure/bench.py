@@ -39,6 +39,7 @@ PROXIED = {
     "constant": ("/health/live", LIVE, CONNECTIONS),
     "whoami": ("/api/v1/drill/whoami", '"id"', CONNECTIONS),
     "me": ("/api/v1/me", '"email"', CONNECTIONS),
+    "read": ("/api/v1/drill/account", '"email"', CONNECTIONS),
 }
 OF_NGINX = {
     "return": ("/limit/return", LIVE, CONNECTIONS),
@@ -50,7 +51,8 @@ WORDS = {
     "limit": "the limit: an nginx behind a socket",
     "constant": "a constant answer",
     "whoami": "signed in, no read",
-    "me": "signed in, one indexed read",
+    "me": "signed in, account read once a token",
+    "read": "signed in, one indexed read",
     "static-4k": "a file of 4 KiB",
     "static-1m": "a file of 1 MiB",
 }
@@ -118,7 +120,7 @@ class Bench:
             for name in reports if turn % 2 else reversed(reports):
                 self.progress.tell(f"{shape}, round {number + 1} of {ROUNDS}: {name}")
                 path, part, connections = requests[name]
-                target = self.target if name in ("whoami", "me") else self.open_to_all
+                target = self.target if name in ("whoami", "me", "read") else self.open_to_all
                 reports[name].append(right(target, f"GET {path}", connections=connections, seconds=SECONDS, expect_body=part))
                 self.progress.done += SECONDS + 0.1
         rates = {name: statistics.mean(report["rate"] for report in of_it) for name, of_it in reports.items()}
@@ -130,6 +132,7 @@ class Bench:
         for name in PROXIED:
             if name != "limit":
                 self.table.add(number, shape, f"ratio.{name}", rates[name] / rates["limit"], "×", CONNECTIONS)
+        self.table.add(number, shape, "ratio.me-to-constant", rates["me"] / rates["constant"], "×", CONNECTIONS)
         if "return" in rates:
             self.table.add(number, shape, "ratio.limit-to-return", rates["limit"] / rates["return"], "×", CONNECTIONS)
 
@@ -226,6 +229,9 @@ def table(rows):
             if row:
                 numbers = "".join(f"{row[key]:>10,.0f}" for key in ("value", "low", "high"))
                 lines.append(f"  {WORDS[name]:36}{numbers}" + (f"{ratio['value']:>14.2f}×" if ratio else ""))
+        ratio = found.get((shape, "ratio.me-to-constant"))
+        if ratio:
+            lines.append(f"  {'me to the constant answer':36}{'':30}{ratio['value']:>14.2f}×")
     lines.append("")
     for row in rows:
         if row["system"] in ("nginx", "slot"):

@@ -9,14 +9,14 @@ from .load import Load, right, without_failure
 ENDPOINTS = {
     "constant": ("/health/live", '{"state":"live"}'),
     "whoami": ("/api/v1/drill/whoami", '"id"'),
-    "me": ("/api/v1/me", '"email"'),
 }
 POST = 'POST /api/v1/notes {"title":"{n}","body":"Two anchors hold better than one."}'
 
 
 def endpoint(system, name):
     """Request and a part of the right answer."""
-    path, part = (system.static, "{") if name == "static" else ENDPOINTS[name]
+    own = {"static": (system.static, "{"), "me": (system.me, '"email"')}
+    path, part = (own | ENDPOINTS)[name]
     return f"GET {path}", part
 
 

@@ -25,6 +25,8 @@ class System:
     apps = services = ()
     sign_in_path, user, password, token_key = "/api/token/", "username", "", "access"
     static = "/static/css/site.css"
+    # Signed in, and one read of the account for each request.
+    me = "/api/v1/me"
 
     def __init__(self, project, folder, password):
         self.project, self.folder, self.password = project, Path(folder), password
@@ -216,6 +218,8 @@ class UwsgiNginx(Uwsgi):
 
 class Ours(System):
     sign_in_path, user, token_key = "/api/v1/auth/token", "email", "access_token"
+    # Its /api/v1/me reads once for a token, which the peers' do not.
+    me = "/api/v1/drill/account"
 
     def find_static(self):
         _, _, page = client.ask(self.target, "GET", "/")

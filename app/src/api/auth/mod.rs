@@ -6,13 +6,14 @@ use utoipa::ToSchema;
 
 use crate::{
     auth::{
-        browser, password,
+        browser, password as passwords,
         session::{AccessReply, Issued, Kind},
     },
     error::FieldError,
 };
 
 pub mod invitation;
+pub mod password;
 pub mod session;
 pub mod token;
 
@@ -47,12 +48,12 @@ impl Credentials {
     /// What cannot be right is refused before anything costly: the e-mail address as it is stored,
     /// and the password.
     fn check(self) -> Result<(String, String), crate::error::ApiError> {
-        let email = password::email(&self.email);
+        let email = passwords::email(&self.email);
         let mut errors = Vec::new();
         if email.is_none() {
             errors.push(FieldError::new("email", "must be an e-mail address"));
         }
-        if self.password.is_empty() || self.password.len() > password::LONGEST_BYTES {
+        if self.password.is_empty() || self.password.len() > passwords::LONGEST_BYTES {
             errors.push(FieldError::new("password", "must have 1 to 1024 bytes"));
         }
         match email {

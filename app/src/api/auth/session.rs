@@ -24,6 +24,7 @@ use crate::{
         (status = 200, body = AccessReply, headers(("set-cookie" = String))),
         (status = 400, description = "`invalid_fields`"),
         (status = 401, description = "`wrong_credentials`"),
+        (status = 429, description = "`too_many_attempts`"),
     ),
 )]
 pub async fn create(
@@ -35,7 +36,10 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.into_inner().check()?;
     let issued = session::sign_in(&state, &email, password, Kind::Browser, &caller).await?;
-    Ok(issued.reply(Kind::Browser))
+    let device = state.devices.issue(caller.device.as_deref(), &email, state.now());
+    let mut reply = issued.reply(Kind::Browser);
+    reply.add_cookie(&browser::know(device)).map_err(ApiError::internal)?;
+    Ok(reply)
 }
 
 /// `POST /api/v1/auth/session/refresh`: the next access token, and the next cookie.
@@ -44,6 +48,7 @@ pub async fn create(
     responses(
         (status = 200, body = AccessReply, headers(("set-cookie" = String))),
         (status = 400, description = "`invalid_grant`"),
+        (status = 429, description = "`too_many_attempts`"),
     ),
 )]
 pub async fn refresh(

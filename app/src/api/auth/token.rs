@@ -36,6 +36,7 @@ pub struct Revocation {
         (status = 200, body = TokenReply),
         (status = 400, description = "`invalid_fields`"),
         (status = 401, description = "`wrong_credentials`"),
+        (status = 429, description = "`too_many_attempts`"),
     ),
 )]
 pub async fn create(
@@ -52,7 +53,11 @@ pub async fn create(
 /// `POST /api/v1/auth/token/refresh`: the next pair of tokens, for a refresh token that is then used up.
 #[utoipa::path(
     post, path = "/api/v1/auth/token/refresh", request_body = Refresh,
-    responses((status = 200, body = TokenReply), (status = 400, description = "`invalid_grant`")),
+    responses(
+        (status = 200, body = TokenReply),
+        (status = 400, description = "`invalid_grant`"),
+        (status = 429, description = "`too_many_attempts`"),
+    ),
 )]
 pub async fn refresh(
     _: Public,

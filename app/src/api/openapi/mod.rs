@@ -13,7 +13,9 @@ use utoipa::{
     },
 };
 
-use super::{auth, constant::Constant, health, jwks, me, notes, route::Route, sessions, users};
+use super::{
+    api_keys, auth, constant::Constant, health, jwks, me, notes, route::Route, sessions, users,
+};
 use crate::{
     auth::{access::Public, browser},
     error::{ApiError, Problem},
@@ -29,9 +31,10 @@ mod operation;
     paths(
         auth::token::create, auth::token::refresh, auth::token::revoke,
         auth::session::create, auth::session::delete, auth::session::refresh,
-        auth::invitation::accept,
-        me::show, me::change_password,
+        auth::invitation::accept, auth::password::change,
+        me::show,
         sessions::list, sessions::delete_others, sessions::delete,
+        api_keys::list, api_keys::create, api_keys::delete,
         users::list, users::show, users::update, users::end_sessions, users::end_session,
         notes::list, notes::create, notes::show, notes::update, notes::delete,
         health::live, health::ready, jwks::show, show,
@@ -57,7 +60,7 @@ pub fn document(routes: &[Route]) -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("An access token (a JWT, RFC 9068) or an API key."))
         .build();
-    let cookie = ApiKeyValue::with_description(browser::COOKIE, "A browser's refresh token.");
+    let cookie = ApiKeyValue::with_description(browser::REFRESH, "A browser's refresh token.");
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));

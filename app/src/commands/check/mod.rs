@@ -37,6 +37,9 @@ pub struct Options {
     root: PathBuf,
 }
 
+/// Enough for many people behind one address.
+const HIGH_SIGN_IN_LIMIT: i32 = 100;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -136,6 +139,17 @@ fn settings_alone(settings: &Settings, deploy: bool, findings: &mut Findings) {
             "take ROADSTEAD_SERVER__DRILL away",
         );
     }
+    if settings.domain != "localhost" && settings.auth.sign_in_limit > HIGH_SIGN_IN_LIMIT {
+        findings.add(
+            "settings.sign-in-limit",
+            Level::Warning,
+            format!(
+                "an address may guess {} passwords a minute, and an account's failures are let through in proportion",
+                settings.auth.sign_in_limit
+            ),
+            "take ROADSTEAD_AUTH__SIGN_IN_LIMIT away: 10 a minute is enough for a household, 100 for an office behind one address",
+        );
+    }
     if settings.domain == "localhost" {
         findings.add(
             "settings.domain",
@@ -167,5 +181,17 @@ mod tests {
         let ids = |deploy| found(|findings| settings_alone(&settings, deploy, findings));
         assert_eq!(ids(true), ["settings.drill", "settings.domain"]);
         assert_eq!(ids(false), [""; 0]);
+    }
+
+    #[test]
+    fn limits_out_of_the_way_matter_on_a_real_domain_only() {
+        let ids = |domain: &str, limit| {
+            let mut settings = Settings { domain: domain.into(), ..Settings::default() };
+            settings.auth.sign_in_limit = limit;
+            found(|findings| settings_alone(&settings, true, findings))
+        };
+        assert_eq!(ids("example.org", 101), ["settings.sign-in-limit"]);
+        assert_eq!(ids("example.org", 100), [""; 0]);
+        assert_eq!(ids("localhost", 1_000_000), ["settings.domain"]);
     }
 }

@@ -57,6 +57,7 @@ pub const STEPS: &[Step] = steps![
     "0010_revocation_triggers.sql",
     "0011_housekeeping.sql",
     "0012_api_keys.sql",
+    "0014_limits.sql",
 ];
 
 /// What this program needs; a newer schema is fine (a roll-back finds one).

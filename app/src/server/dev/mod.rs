@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     auth::secret::{encode, random},
-    config::Settings,
+    config::{Auth, HIGHEST_SIGN_IN_LIMIT, Settings},
     db::throwaway::ThrowawayError,
 };
 use database::{EMAIL, Prepared, prepare};
@@ -39,6 +39,8 @@ pub use serve::serve;
 const STATIC: &str = "ROADSTEAD_DEV_STATIC";
 const ORIGIN: &str = "ROADSTEAD_DEV_ORIGIN";
 const SIGN_IN: &str = "ROADSTEAD_DEV_SIGN_IN";
+
+const LIMIT: &str = "ROADSTEAD_AUTH__SIGN_IN_LIMIT";
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -91,6 +93,7 @@ pub fn run(settings: Settings, options: &Options) -> Result<(), DevError> {
     signals::drain_on_signal(life.clone(), Duration::from_secs(10));
     on_signal(&life, events.clone());
 
+    let limit = settings.auth.sign_in_limit;
     let Prepared { throwaway, password, mut variables } = prepare(settings)?;
     let sign_in = encode(&random::<16>());
     variables.extend([
@@ -100,6 +103,10 @@ pub fn run(settings: Settings, options: &Options) -> Result<(), DevError> {
         ("ROADSTEAD_WORKERS", "1".into()),
         ("ROADSTEAD_LOG__FORMAT", "text".into()),
     ]);
+    // One address signs in again and again here, unless somebody wants to see the limits.
+    if limit == Auth::default().sign_in_limit {
+        variables.push((LIMIT, HIGHEST_SIGN_IN_LIMIT.to_string()));
+    }
     greet(&origin, &sign_in, &password, throwaway.is_some(), options);
 
     let source = Path::new("app/src").is_dir();
