@@ -2,13 +2,13 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Data, Path},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Items, time_text};
+use super::{Items, body::Body, time_text};
 use crate::{
     auth::{
         access::{Account, Require},
@@ -91,7 +91,7 @@ impl NewApiKey {
 )]
 pub async fn create(
     Require { user, .. }: Require<Account>,
-    new: Json<NewApiKey>,
+    Body(new): Body<NewApiKey>,
     caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {

@@ -13,6 +13,7 @@ use route::{Route, route};
 
 mod api_keys;
 mod auth;
+mod body;
 mod constant;
 mod docs;
 mod drill;

@@ -3,13 +3,13 @@
 use actix_web::{
     HttpResponse,
     http::header::LOCATION,
-    web::{Data, Json, Path, Query},
+    web::{Data, Path, Query},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::time_text;
+use super::{body::Body, time_text};
 use crate::{
     auth::access::{Notes, Require},
     db::notes::{self, NoteRow},
@@ -110,7 +110,7 @@ fn check(title: Option<&str>, body: Option<&str>) -> Result<(), ApiError> {
 )]
 pub async fn create(
     Require { user, .. }: Require<Notes>,
-    note: Json<NewNote>,
+    Body(note): Body<NewNote>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     check(Some(&note.title), Some(&note.body))?;
@@ -165,7 +165,7 @@ pub async fn show(
 pub async fn update(
     Require { user, .. }: Require<Notes>,
     id: Path<Uuid>,
-    patch: Json<NotePatch>,
+    Body(patch): Body<NotePatch>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (title, body) = (patch.title.as_deref(), patch.body.as_deref());

@@ -2,13 +2,13 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Data, Path},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Items, time_text};
+use super::{Items, body::Body, time_text};
 use crate::{
     auth::{
         access::{Require, Users},
@@ -82,7 +82,7 @@ pub struct UserPatch {
 pub async fn update(
     Require { user, .. }: Require<Users>,
     id: Path<Uuid>,
-    patch: Json<UserPatch>,
+    Body(patch): Body<UserPatch>,
     caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {

@@ -13,6 +13,7 @@ mod handover;
 mod limits;
 mod migrate;
 mod notes;
+mod openapi;
 mod revocation;
 mod serve;
 mod sessions;

@@ -1,14 +1,12 @@
 //! An invitation becomes an account.
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, Json},
-};
+use actix_web::{HttpResponse, web::Data};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    api::body::Body,
     auth::{access::Public, caller::Caller, password, session},
     error::{ApiError, FieldError},
     state::AppState,
@@ -42,10 +40,10 @@ struct AccountReply {
 pub async fn accept(
     _: Public,
     caller: Caller,
-    acceptance: Json<Acceptance>,
+    Body(acceptance): Body<Acceptance>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let Acceptance { token, email, password } = acceptance.into_inner();
+    let Acceptance { token, email, password } = acceptance;
     let Some(email) = password::email(&email) else {
         let error = FieldError::new("email", "must be an e-mail address");
         return Err(ApiError::Invalid(vec![error]));

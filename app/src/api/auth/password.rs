@@ -1,13 +1,11 @@
 //! One's password.
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, Json},
-};
+use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
+    api::body::Body,
     auth::{
         access::{Account, Require},
         account,
@@ -39,11 +37,11 @@ pub struct NewPassword {
 )]
 pub async fn change(
     Require { user, .. }: Require<Account>,
-    passwords: Json<NewPassword>,
+    Body(passwords): Body<NewPassword>,
     caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let NewPassword { current_password, new_password } = passwords.into_inner();
+    let NewPassword { current_password, new_password } = passwords;
     let (kind, issued) =
         account::change_password(&state, &user, current_password, new_password, &caller).await?;
     Ok(issued.reply(kind))

@@ -1,12 +1,10 @@
 //! For browsers: the refresh token in a cookie that no script can read.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{Data, Json},
-};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use super::Credentials;
 use crate::{
+    api::body::Body,
     auth::{
         access::{MaybeUser, Public},
         browser::{self, OwnPage},
@@ -31,10 +29,10 @@ pub async fn create(
     _: Public,
     _: OwnPage,
     caller: Caller,
-    credentials: Json<Credentials>,
+    Body(credentials): Body<Credentials>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let (email, password) = credentials.into_inner().check()?;
+    let (email, password) = credentials.check()?;
     let issued = session::sign_in(&state, &email, password, Kind::Browser, &caller).await?;
     let device = state.devices.issue(caller.device.as_deref(), &email, state.now());
     let mut reply = issued.reply(Kind::Browser);

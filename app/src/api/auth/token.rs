@@ -2,13 +2,14 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Form, Json},
+    web::{Data, Form},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Credentials, TokenReply};
 use crate::{
+    api::body::Body,
     auth::{
         access::Public,
         caller::Caller,
@@ -42,10 +43,10 @@ pub struct Revocation {
 pub async fn create(
     _: Public,
     caller: Caller,
-    credentials: Json<Credentials>,
+    Body(credentials): Body<Credentials>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    let (email, password) = credentials.into_inner().check()?;
+    let (email, password) = credentials.check()?;
     let issued = session::sign_in(&state, &email, password, Kind::Program, &caller).await?;
     Ok(issued.reply(Kind::Program))
 }
@@ -62,7 +63,7 @@ pub async fn create(
 pub async fn refresh(
     _: Public,
     caller: Caller,
-    refresh: Json<Refresh>,
+    Body(refresh): Body<Refresh>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let issued = session::refresh(&state, &refresh.refresh_token, Kind::Program, &caller).await?;

@@ -4,6 +4,6 @@ SwaggerUIBundle({
   deepLinking: true,
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
-  // A service elsewhere would be told the document's address.
+  /* A service elsewhere would be told the document's address. */
   validatorUrl: null,
 });

@@ -79,7 +79,9 @@ fn of_method<'a>(item: &'a mut PathItem, method: &Method) -> Option<&'a mut Oper
 }
 
 /// `GET /api/openapi.json`: this document.
-#[utoipa::path(get, path = "/api/openapi.json", responses((status = 200, body = Object)))]
+#[utoipa::path(
+    get, path = "/api/openapi.json", tag = "openapi", responses((status = 200, body = Object)),
+)]
 pub async fn show(
     _: Public,
     request: HttpRequest,

@@ -12,7 +12,7 @@ use super::super::route::Route;
 use crate::error::PROBLEM_JSON;
 
 pub fn complete(operation: &mut Operation, route: &Route) {
-    name(operation);
+    name(operation, route);
     operation.parameters.get_or_insert_default().splice(..0, path_parameters(route.path));
     who(operation, route.who);
     for (status, code) in refusals(operation, route) {
@@ -30,14 +30,17 @@ pub fn complete(operation: &mut Operation, route: &Route) {
     }
 }
 
-/// A handler's doc comment is `METHOD /path` and what that does; its name is unique within its module, which is the tag.
-fn name(operation: &mut Operation) {
+/// A handler's doc comment is its route and what that does; its name is unique within its module, which is the tag.
+fn name(operation: &mut Operation, route: &Route) {
     let tag = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
     let function = operation.operation_id.take().unwrap_or_default();
     operation.operation_id = Some(format!("{tag}_{function}").replace("::", "_"));
-    let words = operation.summary.take().unwrap_or_default();
-    let words = words.split_once("`: ").map_or("", |(_, words)| words).trim_end_matches('.');
-    let (first, rest) = words.split_at(words.len().min(1));
+    operation.tags = Some(vec![tag.replace("::", " ").replace('_', " ")]);
+    let comment = operation.summary.take().unwrap_or_default();
+    let words = comment.strip_prefix(&format!("`{} {}`: ", route.method, route.path));
+    let words =
+        words.unwrap_or_else(|| panic!("a handler's comment is not its route's: {comment}"));
+    let (first, rest) = words.trim_end_matches('.').split_at(1);
     operation.summary = Some(first.to_uppercase() + rest);
 }
 
