@@ -98,13 +98,15 @@ style_hash() {
 }
 
 render() {
-  mkdir -p "$TARGET/sites" "$TARGET/snippets"
+  mkdir -p "$TARGET/sites" "$TARGET/services" "$TARGET/snippets"
   hash=$(style_hash)
   # A kernel without IPv6 refuses the very socket.
   ipv6=
   [ -e /proc/net/if_inet6 ] || ipv6='/listen \[::\]/d'
   cd "$SOURCE"
-  for file in nginx.conf sites/*.conf snippets/*.conf; do
+  for file in nginx.conf sites/*.conf snippets/*.conf services/*.conf; do
+    # Of none the pattern itself is left.
+    [ -e "$file" ] || continue
     sed \
       -e "s|@DOMAIN@|$domain|g" \
       -e "s|@AUTHORITY@|$authority|g" \

@@ -13,6 +13,13 @@ gather_facts() {
   gather_common ''
 }
 
+# What the site's name leads to over IPv6: an address, `none`, or `?` where this machine cannot tell.
+ipv6_of() {
+  have getent || { say '?' && return; }
+  # The others are IPv4 addresses in IPv6's clothes.
+  within 20 getent ahostsv6 "$1" | awk '!/^::ffff:/ { found = $1 } END { print found ? found : "none" }'
+}
+
 # gather_common TAG: of the images.
 gather_common() {
   printf '\n== images\n'
@@ -20,6 +27,7 @@ gather_common() {
   docker image inspect $(printf "$PROJECT-%s$1 " $IMAGES) || true
   printf '\n== engine\n'
   docker info --format '{{json .}}' || true
+  printf '\n== ipv6\n%s\n' "$(ipv6_of "$DOMAIN")"
   printf '\n== disk\n%s\n' "$(recorded free)"
   printf '\n== clock\n%s\n' "$(date -u +%s)"
 }

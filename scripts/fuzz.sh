@@ -32,7 +32,7 @@ build() {
 }
 
 try() {
-  FUZZ_SEEDS=$FOLDER/seeds "$PROGRAM" -max_total_time="$1" -max_len=4096 -timeout=10 -rss_limit_mb=1024 \
+  FUZZ_SEEDS=$FOLDER/seeds "$PROGRAM" -max_total_time="$1" -max_len=4096 -timeout=60 -rss_limit_mb=1024 \
     -print_final_stats=1 -artifact_prefix="$FOLDER/failed/" "$FOLDER/corpus" "$FOLDER/seeds"
 }
 

@@ -8,13 +8,10 @@ use std::{fs, path::Path, sync::LazyLock};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use libfuzzer_sys::fuzz_target;
-use roadstead::{
-    auth::{
-        keys::{KeyRing, StoredKey},
-        secret::{self, Key},
-        token::{Claims, Issuer},
-    },
-    config::Secret,
+use roadstead::auth::{
+    keys::{KeyRing, StoredKey},
+    secret::{self, Keys},
+    token::{Claims, Issuer},
 };
 use serde_json::{Value, json};
 
@@ -36,14 +33,17 @@ struct Site {
 static SITE: LazyLock<Site> = LazyLock::new(|| {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("32 bytes");
     let pkcs8 = pair.to_pkcs8().expect("a key");
-    let master = Secret::from(secret::encode(&secret::random::<32>()));
-    let master = Key::from_setting("FUZZ", Some(&master)).expect("32 bytes");
+    let masters = Keys::parse(&secret::encode(&secret::random::<32>())).expect("a key");
     let stored = StoredKey {
         kid: KID.into(),
         public: pair.public_key().as_ref().to_vec(),
-        sealed: master.seal(KID.as_bytes(), pkcs8.as_ref()),
+        sealed: masters.oldest().seal(KID.as_bytes(), pkcs8.as_ref()),
+        master_kid: None,
+        signs_from: 0,
+        retired: false,
+        expires_at: None,
     };
-    let keys = KeyRing::open(&master, &[stored]).expect("opens");
+    let keys = KeyRing::open(&masters, &[stored]);
     let issuer = Issuer::new("https://example.org", 300);
     issuer.self_test(&keys, NOW).expect("it works");
     Site { pair, keys, issuer }

@@ -1,7 +1,12 @@
 //! Every setting, read once: defaults, then the file that `ROADSTEAD_CONFIG` names (TOML), then
 //! `ROADSTEAD_…` variables (`__` between levels), then `…_FILE` variables for secrets.
 
-use std::{collections::HashMap, fmt, ops::RangeInclusive, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -63,6 +68,9 @@ pub struct Settings {
     pub auth: Auth,
     pub server: Server,
     pub log: Log,
+    /// Where secrets came from, by the setting's name: what is in these files may change.
+    #[serde(skip)]
+    pub secret_files: HashMap<String, PathBuf>,
 }
 
 impl Default for Settings {
@@ -78,6 +86,7 @@ impl Default for Settings {
             auth: Auth::default(),
             server: Server::default(),
             log: Log::default(),
+            secret_files: HashMap::new(),
         }
     }
 }
@@ -159,16 +168,19 @@ impl Default for Database {
     }
 }
 
+/// Each key is one or more lines, as `auth::secret::Keys` reads them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// How long an access token is good, in seconds: one of `ACCESS_LIFETIMES`.
     pub access_lifetime_s: i64,
-    /// Encrypts the signing keys in the database; 32 bytes, base64url.
+    /// A signing key is replaced when it is so old.
+    pub key_rotation_days: u16,
+    /// Encrypts the signing keys in the database.
     pub master_key: Option<Secret>,
-    /// Authenticates refresh tokens; 32 bytes, base64url.
+    /// Authenticates refresh tokens.
     pub refresh_key: Option<Secret>,
-    /// Goes into every password hash; 32 bytes, base64url.
+    /// Goes into every password hash.
     pub pepper: Option<Secret>,
     /// Sign-ins a minute from one address; what else `auth::limits` counts is in proportion to it.
     pub sign_in_limit: i32,
@@ -181,6 +193,7 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             access_lifetime_s: 300,
+            key_rotation_days: 30,
             master_key: None,
             refresh_key: None,
             pepper: None,
@@ -278,7 +291,7 @@ impl Settings {
                 && !OF_OTHERS.iter().any(|other| name.strip_prefix(PREFIX) == Some(other))
         });
         let file = variables.remove(FILE);
-        read_secret_files(&mut variables)?;
+        let secret_files = read_secret_files(&mut variables)?;
 
         let mut layers = config::Config::builder();
         if let Some(path) = &file {
@@ -293,10 +306,11 @@ impl Settings {
             )
             .build()
             .map_err(|error| ConfigError::new(FILE, error.to_string()))?;
-        let settings: Self = serde_path_to_error::deserialize(layers).map_err(|error| {
+        let mut settings: Self = serde_path_to_error::deserialize(layers).map_err(|error| {
             let path = error.path().to_string().replace('.', "__").to_uppercase();
             ConfigError::new(format!("{PREFIX}{path}"), error.into_inner().to_string())
         })?;
+        settings.secret_files = secret_files;
         settings.check()?;
         Ok(settings)
     }
@@ -333,6 +347,11 @@ impl Settings {
                 "must be between 30 and 900",
             ),
             ("ROADSTEAD_DATABASE__POOL_SIZE", self.database.pool_size > 0, "must be at least 1"),
+            (
+                "ROADSTEAD_AUTH__KEY_ROTATION_DAYS",
+                (2..=365).contains(&self.auth.key_rotation_days),
+                "must be between 2 and 365: the next key is published a day before it signs",
+            ),
             (
                 "ROADSTEAD_HTTP_PORT",
                 self.http_port != self.https_port,
@@ -376,8 +395,11 @@ impl Settings {
     }
 }
 
-/// `X_FILE` becomes `X`, with the file's text without the line end.
-fn read_secret_files(variables: &mut HashMap<String, String>) -> Result<(), ConfigError> {
+/// `X_FILE` becomes `X`, with the file's text; says which file each came from.
+fn read_secret_files(
+    variables: &mut HashMap<String, String>,
+) -> Result<HashMap<String, PathBuf>, ConfigError> {
+    let mut files = HashMap::new();
     for secret in SECRETS {
         let name = format!("{PREFIX}{secret}");
         let name_of_file = format!("{name}_FILE");
@@ -390,12 +412,20 @@ fn read_secret_files(variables: &mut HashMap<String, String>) -> Result<(), Conf
                 format!("set either this or {name}, not both"),
             ));
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            ConfigError::new(name_of_file, format!("cannot read {path}: {error}"))
-        })?;
-        variables.insert(name, text.trim_end_matches(['\r', '\n']).to_owned());
+        let path = PathBuf::from(path);
+        variables.insert(name.clone(), read_secret_file(&name, &path)?.0);
+        files.insert(name, path);
     }
-    Ok(())
+    Ok(files)
+}
+
+/// The text without the line end.
+pub fn read_secret_file(setting: &str, path: &Path) -> Result<Secret, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let problem = format!("cannot read {}: {error}", path.display());
+        ConfigError::new(format!("{setting}_FILE"), problem)
+    })?;
+    Ok(Secret(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// RFC 1123 section 2.1, lower case, and no address: certificates name those otherwise.
@@ -474,6 +504,7 @@ mod tests {
             ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "901", "between 30 and 900"),
             ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "5m", "invalid"),
             ("ROADSTEAD_AUTH__SIGN_IN_LIMIT", "0", "between 2"),
+            ("ROADSTEAD_AUTH__KEY_ROTATION_DAYS", "1", "between 2 and 365"),
             ("ROADSTEAD_AUTH__PEPPER_FILE", "/does/not/exist", "/does/not/exist"),
         ] {
             let message = read(&[(name, value)]).expect_err(name);

@@ -22,7 +22,7 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use crate::db::DbError;
+use crate::{auth::keys::KeyError, db::DbError};
 
 pub const PROBLEM_JSON: &str = "application/problem+json";
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -88,6 +88,13 @@ impl From<DbError> for ApiError {
             },
             _ => Self::Internal(error.into()),
         }
+    }
+}
+
+/// Whoever runs the site can cure it, and the request may come again.
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        Self::Unavailable(error.into())
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt::Display, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use roadstead::{
-    commands::{check, healthcheck, init, migrate, publish, text, user},
+    commands::{check, healthcheck, init, keys, migrate, publish, text, user},
     config::Settings,
     db::migrate::REQUIRED,
     server, telemetry,
@@ -29,11 +29,13 @@ enum Command {
     /// The part of `dev` that answers
     #[command(hide = true)]
     DevServe,
-    /// Make what is missing in the five secret volumes; no key or password is ever replaced
+    /// Make what is missing in the five secret volumes; no key or password is ever replaced without being told to
     Init {
         /// Where the volumes are mounted, or a folder with five folders in it to try this in
-        #[arg(long, default_value = init::layout::ROOT)]
+        #[arg(long, default_value = init::layout::ROOT, global = true)]
         root: PathBuf,
+        #[command(subcommand)]
+        command: Option<init::rotate::InitCommand>,
     },
     /// Bring the schema up to date, as its owner (ROADSTEAD_DATABASE__USER)
     Migrate {
@@ -61,6 +63,9 @@ enum Command {
     /// Invite, create, list and disable accounts
     #[command(subcommand)]
     User(user::UserCommand),
+    /// List, rotate and revoke the keys that sign access tokens
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Look for what is wrong, or will be, with how the stack is set up; each with its cure. Exit status:
     /// 0 nothing at or above the fail level; 1 there is; 78 a wrong setting
     Check(check::Options),
@@ -102,7 +107,10 @@ fn main() -> ExitCode {
             telemetry::logs::install(&settings.log);
             server::dev::serve(settings).map_err(text)
         }
-        Command::Init { root } => init::run(&settings, &root).map_err(text),
+        Command::Init { root, command: None } => init::run(&settings, &root).map_err(text),
+        Command::Init { root, command: Some(command) } => {
+            init::rotate::run(&root, command).map_err(text)
+        }
         Command::Migrate { .. } => {
             telemetry::logs::install(&settings.log);
             block_on(migrate::run(&settings))
@@ -111,6 +119,7 @@ fn main() -> ExitCode {
             publish::run(&release, &site, activate).map_err(text)
         }
         Command::User(command) => block_on(user::run(&settings, command)),
+        Command::Keys(command) => block_on(keys::run(&settings, command)),
         Command::Healthcheck => block_on(healthcheck::run(&settings)),
     };
     match done {

@@ -1,7 +1,10 @@
 //! What all workers of a process share.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -11,12 +14,11 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 use crate::{
     auth::{
         api_key,
-        device::Devices,
+        key_file::KeyFile,
         keys::{KeyError, KeyRing, StoredKey},
         password::Passwords,
-        refresh::RefreshKey,
+        refresh::RefreshKeys,
         revocation::{self, Control},
-        secret::Key,
         shared::Shared,
         token::{Issuer, SelfTestError},
     },
@@ -40,11 +42,13 @@ pub struct AppState {
     pub origin: String,
     pub db: Db,
     pub keys: Shared<KeyRing>,
-    master: Key,
+    pub master: KeyFile,
+    /// There are other master keys, and the signing keys have not been opened with them yet.
+    reopen: AtomicBool,
     pub issuer: Issuer,
-    pub refresh: RefreshKey,
+    pub refresh: RefreshKeys,
+    pepper: Arc<KeyFile>,
     pub passwords: Passwords,
-    pub devices: Devices,
     /// Whose tokens have ended before their time.
     pub control: Control,
     pub key_lookups: Semaphore,
@@ -76,13 +80,12 @@ impl AppState {
         instance: String,
         origin: String,
     ) -> Result<Self, StateError> {
-        let auth = &settings.auth;
-        let master = Key::from_setting("ROADSTEAD_AUTH__MASTER_KEY", auth.master_key.as_ref())?;
-        let refresh = Key::from_setting("ROADSTEAD_AUTH__REFRESH_KEY", auth.refresh_key.as_ref())?;
-        let pepper = Key::from_setting("ROADSTEAD_AUTH__PEPPER", auth.pepper.as_ref())?;
+        let master = KeyFile::master(&settings)?;
+        let refresh = RefreshKeys(KeyFile::refresh(&settings)?);
+        let pepper = Arc::new(KeyFile::pepper(&settings)?);
         let db = Db::connect(&settings.database).map_err(StateError::Db)?;
         let keys = key_ring(&db, &master).await?;
-        let issuer = Issuer::new(&origin, auth.access_lifetime_s);
+        let issuer = Issuer::new(&origin, settings.auth.access_lifetime_s);
         issuer.self_test(&keys, unix_time())?;
         Ok(Self {
             life,
@@ -90,10 +93,11 @@ impl AppState {
             started: Instant::now(),
             keys: Shared::new(keys),
             master,
+            reopen: AtomicBool::new(false),
             issuer,
-            devices: Devices::new(&refresh),
-            refresh: RefreshKey::new(refresh),
-            passwords: Passwords::start(pepper, settings.workers()),
+            refresh,
+            passwords: Passwords::start(pepper.clone(), settings.workers()),
+            pepper,
             control: Control::default(),
             key_lookups: Semaphore::new(api_key::LOOKUPS),
             last_use: LastUse::default(),
@@ -117,9 +121,37 @@ impl AppState {
         companions
     }
 
-    /// The set of signing keys has changed. What does not open changes nothing, and whoever reads the feed says so.
-    pub fn take_keys(&self, keys: &[StoredKey]) -> Result<(), KeyError> {
-        self.keys.set(KeyRing::open(&self.master, keys)?);
+    /// The set of signing keys has changed. Whichever can be opened, all of them verify.
+    pub fn take_keys(&self, keys: &[StoredKey]) {
+        let ring = KeyRing::open(&self.master.get(), keys);
+        // News may come more than once.
+        if ring.is_as(&self.keys.get()) {
+            return;
+        }
+        if let Err(error) = self.issuer.self_test(&ring, self.now()) {
+            tracing::error!("no token that is issued now will be believed: {error}");
+        }
+        match ring.signing(self.now()) {
+            Err(error) => tracing::error!("no sign-in and no refresh is possible: {error}"),
+            Ok(_) => warn_of_sealed(&ring),
+        }
+        self.keys.set(ring);
+    }
+
+    /// What changes without news: files of keys, and the end of a key's time.
+    pub async fn tend_keys(&self) -> Result<(), DbError> {
+        self.refresh.0.read_again();
+        self.pepper.read_again();
+        if self.master.read_again() {
+            self.reopen.store(true, Ordering::Relaxed);
+        }
+        if self.reopen.load(Ordering::Relaxed) {
+            self.take_keys(&keys::list(&self.db.get().await?).await?);
+            self.reopen.store(false, Ordering::Relaxed);
+        }
+        if let Some(ring) = self.keys.get().without_expired(self.now()) {
+            self.keys.set(ring);
+        }
         Ok(())
     }
 
@@ -127,6 +159,11 @@ impl AppState {
     pub fn now(&self) -> i64 {
         unix_time()
     }
+}
+
+fn unix_time() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
 }
 
 pub struct Companions([JoinHandle<()>; 2]);
@@ -137,17 +174,24 @@ impl Drop for Companions {
     }
 }
 
-fn unix_time() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
+fn warn_of_sealed(ring: &KeyRing) {
+    for kid in ring.sealed() {
+        tracing::warn!(
+            "signing key {kid} does not open, and does not sign: its master key is not in \
+             ROADSTEAD_AUTH__MASTER_KEY"
+        );
+    }
 }
 
 /// The keys, once the schema is there and they are in it.
-async fn key_ring(db: &Db, master: &Key) -> Result<KeyRing, StateError> {
+async fn key_ring(db: &Db, master: &KeyFile) -> Result<KeyRing, StateError> {
     let mut said = String::new();
     loop {
         let reason = match look(db, master).await {
-            Ok(Ok(ring)) => return Ok(ring),
+            Ok(Ok(ring)) => {
+                warn_of_sealed(&ring);
+                return Ok(ring);
+            }
             Ok(Err(reason)) => reason,
             Err(StateError::Db(error @ DbError::Unavailable(_))) => error.to_string(),
             Err(error) => return Err(error),
@@ -161,7 +205,7 @@ async fn key_ring(db: &Db, master: &Key) -> Result<KeyRing, StateError> {
 }
 
 /// The ring, or what to wait for.
-async fn look(db: &Db, master: &Key) -> Result<Result<KeyRing, String>, StateError> {
+async fn look(db: &Db, master: &KeyFile) -> Result<Result<KeyRing, String>, StateError> {
     let client = db.get().await.map_err(StateError::Db)?;
     let required = migrate::REQUIRED;
     let applied = migrate::applied(&client).await.map_err(StateError::Db)?;
@@ -176,8 +220,10 @@ async fn look(db: &Db, master: &Key) -> Result<Result<KeyRing, String>, StateErr
         return Ok(Err(past.to_string()));
     }
     let keys = keys::list(&client).await.map_err(StateError::Db)?;
-    match KeyRing::open(master, &keys) {
+    let ring = KeyRing::open(&master.get(), &keys);
+    match ring.signing(unix_time()) {
+        Ok(_) => Ok(Ok(ring)),
         Err(none @ KeyError::None) => Ok(Err(none.to_string())),
-        opened => opened.map(Ok).map_err(StateError::Key),
+        Err(sealed) => Err(StateError::Key(sealed)),
     }
 }

@@ -4,16 +4,18 @@
 import { request } from './http.js';
 import * as session from './session.js';
 
-export async function api(method, path, body) {
-  const url = `/api/v1/${path}`;
+export const api = (method, path, body) => authorised((token) => request(method, `/api/v1/${path}`, { body, token }));
+
+// `send` may be called twice.
+export async function authorised(send) {
   const token = await session.token();
   try {
-    return await request(method, url, { body, token });
+    return await send(token);
   } catch (problem) {
     if (problem.status !== 401) throw problem;
   }
   try {
-    return await request(method, url, { body, token: await session.token(token) });
+    return await send(await session.token(token));
   } catch (problem) {
     throw problem.status === 401 ? session.end() : problem;
   }

@@ -21,8 +21,11 @@ export function onSubmit(form, act) {
     }
     form.ariaBusy = null;
   });
-  // A complaint goes when its field is put right, not while it still holds.
-  form.addEventListener('input', ({ target }) => target.ariaInvalid && !missing(target) && complain(target, ''));
+  // A complaint goes when its field, or its group of boxes, is put right, not while it still holds.
+  form.addEventListener('input', ({ target }) => {
+    const field = target.closest('fieldset') ?? target;
+    if (field.ariaInvalid && !missing(field)) complain(field, '');
+  });
 }
 
 function isValid(form) {
@@ -56,13 +59,15 @@ export function complain(field, message) {
 function show(form, problem) {
   const ours = problem.errors?.filter(({ field }) => form.elements[field]) ?? [];
   for (const { field, message } of ours) complain(form.elements[field], sentence(form.elements[field], message));
-  if (ours.length) form.elements[ours[0].field].focus();
+  const first = form.elements[ours[0]?.field];
+  if (first) (first.elements?.[0] ?? first).focus();
   else alarm(problem);
 }
 
 // `must have 1 to 200 characters` is said of a field by its name.
-function sentence({ labels }, message) {
-  return /^[a-z]/.test(message) ? `${labels[0].firstChild.data.trim()} ${message}.` : message;
+function sentence(field, message) {
+  const name = (field.labels?.[0] ?? field.querySelector('legend')).firstChild.data.trim();
+  return /^[a-z]/.test(message) ? `${name} ${message}.` : message;
 }
 
 // What the server asks to wait for is counted down on the button itself.

@@ -12,6 +12,7 @@ const WORDS = {
   bad_gateway: 'The application does not answer just now. It is usually back within seconds.',
   signed_out: 'Your session has ended. Please sign in again.',
   body_too_large: 'That is more text than fits. Please make it shorter.',
+  insufficient_scope: 'This is for administrators only.',
   not_found: 'This is not there any more.',
   internal: 'Something broke on our side. It is not your fault.',
 };

@@ -5,7 +5,7 @@ import { complain, onSubmit, passwordToggle } from './form.js';
 import { alarm, showNavigation } from './page.js';
 import { request } from './http.js';
 import * as session from './session.js';
-import { weaknesses } from './password.js';
+import { judgeWhileTyped } from './password.js';
 
 let token = null;
 
@@ -28,18 +28,7 @@ takeInvitation();
 addEventListener('hashchange', takeInvitation); // a second invitation, opened in the same tab
 showNavigation();
 passwordToggle(document.querySelector('[aria-controls=password]'));
-
-function judge() {
-  const found = weaknesses(password.value, email.value);
-  for (const hint of document.querySelectorAll('[data-hint]')) {
-    hint.dataset.met = password.value !== '' && !found.has(hint.dataset.hint);
-  }
-  const length = [...password.value].length;
-  document.querySelector('#length').textContent = length ? `, ${length} so far` : '';
-  password.setCustomValidity(found.size && password.value ? 'weak' : '');
-}
-
-form.addEventListener('input', judge);
+judgeWhileTyped(password, () => email.value);
 
 onSubmit(form, async ({ email: address, password: secret }) => {
   try {

@@ -2,7 +2,7 @@
 
 import { api } from './api.js';
 import { onSubmit } from './form.js';
-import { alarm, filled, hasUnsentText, member, say, showNavigation } from './page.js';
+import { alarm, asked, filled, hasUnsentText, member, say, showNavigation } from './page.js';
 import { when } from './time.js';
 
 const PAGE = 20;
@@ -99,7 +99,7 @@ function edit(element, note) {
 }
 
 async function remove(element, note) {
-  if (!(await asked(note))) return;
+  if (!(await asked('#confirm', note))) return;
   try {
     await api('DELETE', `notes/${note.id}`);
   } catch (problem) {
@@ -110,16 +110,4 @@ async function remove(element, note) {
   count();
   say(`“${note.title}” is deleted.`);
   (neighbour?.querySelector('h3') ?? writer.elements.title).focus();
-}
-
-// The dialog gives the focus back to where it was; Escape means no.
-function asked({ title }) {
-  const dialog = $('#confirm');
-  dialog.querySelector('[data-fill=title]').textContent = title;
-  dialog.returnValue = '';
-  dialog.showModal();
-  return new Promise((answer) => {
-    // `close` comes late: it may be of the time before, while the dialog is open again.
-    dialog.onclose = () => dialog.open || answer(dialog.returnValue === 'delete');
-  });
 }

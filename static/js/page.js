@@ -90,3 +90,19 @@ export function filled(template, values) {
   for (const place of copy.querySelectorAll('[data-fill]')) place.textContent = values[place.dataset.fill];
   return copy;
 }
+
+// The words of a scope as items of a list.
+export const words = (scope) =>
+  scope.split(' ').filter(Boolean).map((word) => Object.assign(document.createElement('li'), { textContent: word }));
+
+// A question before what cannot be taken back. The dialog gives the focus back to where it was; Escape means no.
+export function asked(question, values) {
+  const dialog = $(question);
+  for (const place of dialog.querySelectorAll('[data-fill]')) place.textContent = values[place.dataset.fill];
+  dialog.returnValue = '';
+  dialog.showModal();
+  return new Promise((answer) => {
+    // `close` comes late: it may be of the time before, while the dialog is open again.
+    dialog.onclose = () => dialog.open || answer(dialog.returnValue === 'yes');
+  });
+}

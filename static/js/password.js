@@ -1,6 +1,19 @@
 // What can be told of a password without a server. The server has the last word.
 
-export function weaknesses(password, email) {
+// Shows by the list of hints what is met so far; `email` says for which address.
+export function judgeWhileTyped(password, email) {
+  password.form.addEventListener('input', () => {
+    const found = weaknesses(password.value, email());
+    for (const hint of document.querySelectorAll('[data-hint]')) {
+      hint.dataset.met = password.value !== '' && !found.has(hint.dataset.hint);
+    }
+    const length = [...password.value].length;
+    document.querySelector('#length').textContent = length ? `, ${length} so far` : '';
+    password.setCustomValidity(found.size && password.value ? 'weak' : '');
+  });
+}
+
+function weaknesses(password, email) {
   const found = new Set();
   const plain = password.toLowerCase();
   if ([...password].length < 12) found.add('length');

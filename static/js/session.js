@@ -74,6 +74,12 @@ export async function signIn(email, password) {
   tell('signed-in', held);
 }
 
+// For what else gives a new token and changes the cookie.
+export async function replace(work) {
+  take(await alone(work));
+  tell('token', held);
+}
+
 // By the cookie alone: it is there even when the access token is not.
 export async function signOut() {
   try {

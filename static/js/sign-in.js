@@ -5,7 +5,7 @@ import { say, showNavigation } from './page.js';
 import * as session from './session.js';
 
 const query = new URLSearchParams(location.search);
-const pages = ['/notes', '/account'];
+const pages = ['/notes', '/account', '/api-keys', '/users'];
 const next = pages.find((page) => page === query.get('next')) ?? '/notes';
 const proceed = () => location.replace(next);
 

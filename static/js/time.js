@@ -16,11 +16,13 @@ export function when(element, iso) {
   element.title = absolute.format(time);
 }
 
+// Before or after now; `null` when that is more than a week away.
 function ago(seconds) {
-  if (seconds > -60) return 'just now'; // the server's clock may be a little ahead
-  if (seconds < -7 * 86_400) return null;
-  const [unit, length] = STEPS.find(([, length]) => -seconds >= length);
-  return relative.format(Math.ceil(seconds / length), unit);
+  const away = Math.abs(seconds);
+  if (away < 60) return 'just now'; // the server's clock may be a little ahead
+  if (away > 7 * 86_400) return null;
+  const [unit, length] = STEPS.find(([, length]) => away >= length);
+  return relative.format(Math.trunc(seconds / length), unit);
 }
 
 export function duration(seconds) {

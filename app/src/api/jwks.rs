@@ -2,7 +2,11 @@
 
 use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web::Data};
 
-use crate::{auth::access::MaybeUser, error::ApiError, state::AppState};
+use crate::{
+    auth::{access::MaybeUser, keys::MAX_AGE},
+    error::ApiError,
+    state::AppState,
+};
 
 /// `GET /.well-known/jwks.json`: the public keys that access tokens are signed with (RFC 7517 section 5).
 #[utoipa::path(
@@ -11,8 +15,7 @@ use crate::{auth::access::MaybeUser, error::ApiError, state::AppState};
 )]
 pub async fn show(_: MaybeUser, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok()
-        // At most half the time for which a retired key still verifies.
-        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((CACHE_CONTROL, format!("public, max-age={MAX_AGE}")))
         .content_type("application/jwk-set+json")
         .json(state.keys.get().jwks()))
 }

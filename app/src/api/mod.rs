@@ -1,6 +1,7 @@
 //! Every URL on one screen.
 
 use actix_web::{
+    HttpMessage as _, HttpRequest, HttpResponse,
     http::Method,
     web::{self, ServiceConfig},
 };
@@ -8,11 +9,16 @@ use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 
-use crate::{config::Settings, error};
+use crate::{
+    auth::access::Asker,
+    config::Settings,
+    error::{self, ApiError},
+};
 use route::{Route, route};
 
 mod api_keys;
 mod auth;
+mod authorize;
 mod body;
 mod constant;
 mod docs;
@@ -25,6 +31,7 @@ mod notes;
 pub mod openapi;
 pub mod route;
 mod sessions;
+mod simplejwt;
 mod users;
 
 /// The largest JSON body, in bytes; nginx refuses earlier only what is over 1 MiB.
@@ -35,6 +42,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
     let mut routes = vec![
         route(Method::GET,    "/health/live",                  health::live),
         route(Method::GET,    "/health/ready",                 health::ready),
+        route(Method::GET,    authorize::PATH,                 authorize::show),
         route(Method::GET,    "/internal/metrics",             metrics::show),
         route(Method::GET,    "/.well-known/jwks.json",        jwks::show),
         route(Method::GET,    "/api/openapi.json",             openapi::show),
@@ -50,6 +58,10 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::POST,   "/api/v1/auth/session/refresh",  auth::session::refresh),
         route(Method::POST,   "/api/v1/auth/invitation",       auth::invitation::accept),
         route(Method::POST,   "/api/v1/auth/password",         auth::password::change),
+        route(Method::POST,   "/api/token/",                   simplejwt::create),
+        route(Method::POST,   "/api/token/refresh/",           simplejwt::refresh),
+        route(Method::POST,   "/api/token/verify/",            simplejwt::verify),
+        route(Method::POST,   "/api/token/blacklist/",         simplejwt::blacklist),
         route(Method::GET,    "/api/v1/me",                    me::show),
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
         route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
@@ -88,6 +100,19 @@ pub fn configure(config: &mut ServiceConfig, routes: Vec<Route>) {
         .app_data(web::PathConfig::default().error_handler(error::from_path))
         .app_data(web::PayloadConfig::default().limit(JSON_LIMIT));
     route::register(config, routes);
+}
+
+/// A failure, in the words of the address where it happened.
+pub fn failure(error: &ApiError, request: &HttpRequest, request_id: &str) -> HttpResponse {
+    let asker = request.extensions().get::<Asker>().map(|asker| asker.0);
+    let reply = error::reply(error, request_id, asker);
+    match request.match_pattern().as_deref() {
+        Some(path) if path.starts_with(simplejwt::PREFIX) => {
+            simplejwt::refusal(error, request, reply)
+        }
+        Some(authorize::PATH) => authorize::refusal(reply),
+        _ => reply,
+    }
 }
 
 /// All of a kind: there are few.

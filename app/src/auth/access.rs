@@ -90,6 +90,16 @@ impl CurrentUser {
     pub fn has(&self, permission: &str) -> bool {
         self.scope.split(' ').any(|word| word == permission)
     }
+
+    /// 403 without it; `request` is told whose it was.
+    pub fn needs(&self, permission: &str, request: &HttpRequest) -> Result<(), ApiError> {
+        // An empty scope is no empty word.
+        if !permission.is_empty() && self.has(permission) {
+            return Ok(());
+        }
+        request.extensions_mut().insert(Asker(self.id));
+        Err(ApiError::InsufficientScope)
+    }
 }
 
 /// The token of the one Authorization header, if there is one (RFC 6750 section 2.1).
@@ -160,7 +170,7 @@ fn user(request: &HttpRequest) -> Result<Option<CurrentUser>, ApiError> {
 }
 
 /// Without a query: by the token's signature and claims, and by what is known to have ended.
-fn believe(state: &AppState, token: &str, request: &HttpRequest) -> Result<Known, ApiError> {
+pub fn believe(state: &AppState, token: &str, request: &HttpRequest) -> Result<Known, ApiError> {
     let (epoch, version) = (state.control.epoch()?, state.keys.version());
     let claims = state.issuer.verify(&state.keys.get(), token, state.now());
     let claims = claims.map_err(ApiError::Token)?;
@@ -203,15 +213,11 @@ impl<P: Permission> FromRequest for Require<P> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(match user(request) {
-            Ok(Some(user)) if user.has(P::SCOPE) => Ok(Self { user, permission: PhantomData }),
-            Ok(Some(user)) => {
-                request.extensions_mut().insert(Asker(user.id));
-                Err(ApiError::InsufficientScope)
-            }
-            Ok(None) => Err(ApiError::Unauthenticated),
-            Err(error) => Err(error),
-        })
+        let needs = |user: CurrentUser| {
+            user.needs(P::SCOPE, request)?;
+            Ok(Self { user, permission: PhantomData })
+        };
+        ready(user(request).and_then(|user| needs(user.ok_or(ApiError::Unauthenticated)?)))
     }
 }
 

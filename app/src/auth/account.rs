@@ -39,17 +39,20 @@ pub async fn change_password(
     if new == current {
         return Err(wrong("new_password", "must not be the current one"));
     }
-    // Whoever holds a stolen access token guesses no better than at the sign-in.
-    let attempt = limits::sign_in(state, &row.email, caller).await?;
+    let attempt = limits::password_change(state, user.session, caller).await?;
     let old_hash = row.password_hash.clone();
-    let verdict = state.passwords.verify(current, Some(old_hash), attempt.queue).await?;
-    if verdict == Verdict::Wrong {
+    let verdict = state.passwords.verify(current, Some(old_hash), attempt.queue).await;
+    if !matches!(verdict, Ok(Verdict::Wrong)) {
+        attempt.give_back(state).await;
+    }
+    if verdict? == Verdict::Wrong {
         let event = Event::of("authn_password_change_fail", row.id).session(user.session);
         audit::record(&state.db.get().await?, caller, event).await?;
-        return Err(wrong("current_password", "is not the current password"));
+        return Err(wrong("current_password", "is not right"));
     }
-    attempt.give_back(state).await;
     let hash = state.passwords.hash(new).await?;
+    let (keys, now) = (state.keys.get(), state.now());
+    let signer = keys.signing(now)?;
 
     let change = state.db.begin().await?;
     users::lock(&change, row.id).await?;
@@ -65,7 +68,7 @@ pub async fn change_password(
     change.commit().await?;
     state.control.caught_up().await;
     let next = RefreshToken { session: user.session, generation };
-    Ok((kind, session::issue(state, &row, next, auth_time.unix_timestamp())))
+    Ok((kind, session::issue(state, &signer, &row, next, auth_time.unix_timestamp(), now)))
 }
 
 /// What ends with it: all sessions of a disabled account; the tokens of one with other rights, which a refresh replaces.

@@ -1,4 +1,4 @@
-//! How often somebody may try: counted before anything costly, in the database, so that both slots count as one.
+//! How often somebody may try a password, or refresh: counted before anything costly, in the database, so that both slots count as one.
 //!
 //! An account has no lock that a stranger could close: the browsers that it was signed in with are counted on their own
 //! (`device`), and for all others it slows down. By the e-mail address, so that one without an account is no different.
@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use uuid::Uuid;
 
-use super::{caller::Caller, password::Queue, secret};
+use super::{caller::Caller, device, password::Queue, secret};
 use crate::{
     db::limits::{self, Bucket, Whose},
     error::ApiError,
@@ -44,6 +44,11 @@ impl Rules {
         self.bucket(format!("device:{device}"), self.limit, 300)
     }
 
+    /// 5 wrong passwords in five minutes, by who has a token and wants more.
+    fn password(&self, session: Uuid) -> Bucket {
+        self.bucket(format!("password:{session}"), self.limit / 2, 300)
+    }
+
     /// 30 refreshes a minute.
     fn session(&self, session: Uuid) -> Bucket {
         self.bucket(format!("session:{session}"), self.limit * 3, 60)
@@ -76,8 +81,9 @@ impl Attempt {
 pub async fn sign_in(state: &AppState, email: &str, caller: &Caller) -> Result<Attempt, ApiError> {
     let rules = Rules::of(state);
     let account = secret::encode(&secret::sha256(email.as_bytes())[..16]);
-    let device =
-        caller.device.as_ref().and_then(|cookie| state.devices.read(cookie, email, state.now()));
+    let keys = state.refresh.0.get();
+    let read = |cookie: &String| device::read(&keys, cookie, email, state.now());
+    let device = caller.device.as_ref().and_then(read);
     let (failures, others, queue) = match device {
         Some(device) => (rules.device(&device), vec![], Queue::Known),
         None => {
@@ -89,6 +95,18 @@ pub async fn sign_in(state: &AppState, email: &str, caller: &Caller) -> Result<A
     let attempt = Attempt { queue, failures: failures.name.clone() };
     let buckets = [vec![failures], others].concat();
     count(state, &buckets, Whose { email: Some(email), session: None }, caller).await?;
+    Ok(attempt)
+}
+
+/// Of one's own password, before it is changed.
+pub async fn password_change(
+    state: &AppState,
+    session: Uuid,
+    caller: &Caller,
+) -> Result<Attempt, ApiError> {
+    let bucket = Rules::of(state).password(session);
+    let attempt = Attempt { queue: Queue::Known, failures: bucket.name.clone() };
+    count(state, &[bucket], Whose { email: None, session: Some(session) }, caller).await?;
     Ok(attempt)
 }
 
@@ -142,6 +160,7 @@ mod tests {
             rules.address(&network),
             rules.pair(&account, &network),
             rules.account(&account),
+            rules.password(Uuid::max()),
             rules.session(Uuid::max()),
         ] {
             assert!(bucket.name.len() <= 200 && bucket.limit > 0, "{bucket:?}");

@@ -8,13 +8,17 @@ use std::{
 };
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
-    password_hash::phc::PasswordHash,
+    Algorithm, Argon2, KeyId, Params, ParamsBuilder, PasswordHasher as _, PasswordVerifier as _,
+    Version, password_hash::phc::PasswordHash,
 };
 use prometheus_client::metrics::counter::Counter;
+use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
-use super::secret::Key;
+use super::{
+    key_file::KeyFile,
+    secret::{self, Key, Keys},
+};
 use crate::error::ApiError;
 
 /// 64 MiB, two passes, one lane: 50 to 100 ms, above OWASP's and ASVS' floors.
@@ -54,7 +58,7 @@ pub fn email(text: &str) -> Option<String> {
     sound.then_some(email)
 }
 
-type Job = Box<dyn FnOnce(&Argon2) + Send>;
+type Job = Box<dyn FnOnce(&Hasher) + Send>;
 
 pub struct Passwords {
     queues: Arc<Queues>,
@@ -121,21 +125,20 @@ impl Drop for Passwords {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Right,
-    /// Right, and its hash should be made anew with today's parameters.
+    /// Right, and its hash should be made anew with today's parameters and pepper.
     Outdated,
     Wrong,
 }
 
 impl Passwords {
-    pub fn start(pepper: Key, cores: usize) -> Self {
+    pub fn start(peppers: Arc<KeyFile>, cores: usize) -> Self {
         let queues = Arc::new(Queues::default());
-        let pepper = Arc::new(pepper);
         // Eight hold 512 MiB, half of a slot's memory limit.
         for number in 0..(cores / 2).clamp(1, 8) {
-            let (queues, pepper) = (queues.clone(), pepper.clone());
+            let (queues, peppers) = (queues.clone(), peppers.clone());
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&queues, &pepper))
+                .spawn(move || work(&queues, &peppers))
                 .expect("a thread at the start");
         }
         Self { queues, hashes: Counter::default() }
@@ -148,9 +151,7 @@ impl Passwords {
 
     /// For somebody who has proved something already.
     pub async fn hash(&self, password: String) -> Result<String, ApiError> {
-        let hash =
-            move |argon2: &Argon2| Ok(argon2.hash_password(password.as_bytes())?.to_string());
-        self.run(Queue::Known, hash).await
+        self.run(Queue::Known, move |hasher| hasher.hash(&password)).await
     }
 
     /// For an account that does not exist, `hash` is `None`: the same work, and never right.
@@ -160,20 +161,9 @@ impl Passwords {
         hash: Option<String>,
         queue: Queue,
     ) -> Result<Verdict, ApiError> {
-        self.run(queue, move |argon2| {
-            let Some(hash) = hash else {
-                argon2.hash_password(password.as_bytes())?;
-                return Ok(Verdict::Wrong);
-            };
-            let hash = PasswordHash::new(&hash)?;
-            Ok(match argon2.verify_password(password.as_bytes(), &hash) {
-                Ok(()) if costs(&Params::try_from(&hash)?) == costs(argon2.params()) => {
-                    Verdict::Right
-                }
-                Ok(()) => Verdict::Outdated,
-                Err(argon2::password_hash::Error::PasswordInvalid) => Verdict::Wrong,
-                Err(error) => return Err(error),
-            })
+        self.run(queue, move |hasher| match hash {
+            Some(hash) => hasher.verify(&password, &hash),
+            None => hasher.hash(&password).map(|_| Verdict::Wrong),
         })
         .await
     }
@@ -181,15 +171,15 @@ impl Passwords {
     async fn run<T: Send + 'static>(
         &self,
         queue: Queue,
-        job: impl FnOnce(&Argon2) -> Result<T, argon2::password_hash::Error> + Send + 'static,
+        job: impl FnOnce(&Hasher) -> Result<T, argon2::password_hash::Error> + Send + 'static,
     ) -> Result<T, ApiError> {
         let (reply, answer) = oneshot::channel();
         let hashes = self.hashes.clone();
-        let job = move |argon2: &Argon2| {
+        let job = move |hasher: &Hasher| {
             // Whoever has gone meanwhile need not be served.
             if !reply.is_closed() {
                 hashes.inc();
-                let _ = reply.send(job(argon2));
+                let _ = reply.send(job(hasher));
             }
         };
         if !self.queues.push(queue, Box::new(job)) {
@@ -202,31 +192,81 @@ impl Passwords {
     }
 }
 
+/// With the peppers as they are now.
+struct Hasher {
+    peppers: Arc<Keys>,
+    now: i64,
+}
+
+impl Hasher {
+    fn hash(&self, password: &str) -> Result<String, argon2::password_hash::Error> {
+        let (id, pepper) = self.peppers.current(self.now);
+        Ok(argon2(id, pepper).hash_password(password.as_bytes())?.to_string())
+    }
+
+    fn verify(&self, password: &str, hash: &str) -> Result<Verdict, argon2::password_hash::Error> {
+        let hash = PasswordHash::new(hash)?;
+        let params = Params::try_from(&hash)?;
+        let id = secret::encode(params.keyid());
+        let pepper = match params.keyid() {
+            [] => Some(self.peppers.oldest()),
+            _ => self.peppers.find(&id),
+        };
+        let Some(pepper) = pepper else {
+            tracing::error!(
+                "a password cannot be verified: its pepper {id} is not in ROADSTEAD_AUTH__PEPPER any more; bring that \
+                 line back"
+            );
+            return self.hash(password).map(|_| Verdict::Wrong);
+        };
+        let (current, _) = self.peppers.current(self.now);
+        match argon2(&id, pepper).verify_password(password.as_bytes(), &hash) {
+            Ok(()) if id == current && costs(&params) == [MEMORY_KIB, PASSES, 1] => {
+                Ok(Verdict::Right)
+            }
+            Ok(()) => Ok(Verdict::Outdated),
+            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Its hashes carry the pepper's id.
+fn argon2<'a>(id: &str, pepper: &'a Key) -> Argon2<'a> {
+    let id = secret::decode(id).and_then(|id| KeyId::new(&id).ok());
+    let params = ParamsBuilder::new()
+        .m_cost(MEMORY_KIB)
+        .t_cost(PASSES)
+        .keyid(id.expect("four bytes, or none"))
+        .build()
+        .expect("valid parameters");
+    Argon2::new_with_secret(pepper.bytes(), Algorithm::Argon2id, Version::V0x13, params)
+        .expect("a pepper of 32 bytes")
+}
+
 fn costs(params: &Params) -> [u32; 3] {
     [params.m_cost(), params.t_cost(), params.p_cost()]
 }
 
-fn work(queues: &Queues, pepper: &Key) {
+fn work(queues: &Queues, peppers: &KeyFile) {
     // On Linux a thread has a nice value of its own. Without the right to it: as important as all.
     let _ = rustix::process::nice(NICE);
-    let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("valid parameters");
-    let argon2 =
-        Argon2::new_with_secret(pepper.bytes(), Algorithm::Argon2id, Version::V0x13, params)
-            .expect("a pepper of 32 bytes");
     while let Some(job) = queues.pop() {
-        job(&argon2);
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        job(&Hasher { peppers: peppers.get(), now });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::secret;
 
-    fn pepper() -> Key {
-        let text = secret::encode(&secret::random::<32>());
-        let setting = serde_json::from_value(text.into()).expect("text");
-        Key::from_setting("TEST", Some(&setting)).expect("32 bytes")
+    fn pepper() -> String {
+        secret::encode(&secret::random::<32>())
+    }
+
+    fn start(peppers: &str) -> Passwords {
+        Passwords::start(Arc::new(Keys::parse(peppers).expect("keys").into()), 1)
     }
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -235,8 +275,8 @@ mod tests {
 
     #[test]
     fn the_right_password_is_right_and_its_72_byte_twin_is_not() {
-        let passwords = Passwords::start(pepper(), 1);
-        let others = Passwords::start(pepper(), 1);
+        let passwords = start(&pepper());
+        let others = start(&pepper());
         block_on(async {
             let long = "x".repeat(72);
             let hash = passwords.hash(format!("{long}a")).await.expect("hash");
@@ -256,18 +296,51 @@ mod tests {
     #[test]
     fn a_hash_with_older_costs_is_right_but_outdated() {
         let pepper = pepper();
+        let key = Keys::parse(&pepper).expect("a key");
         let params = Params::new(19 * 1024, 2, 1, None).expect("valid");
-        let older =
-            Argon2::new_with_secret(pepper.bytes(), Algorithm::Argon2id, Version::V0x13, params);
+        let older = Argon2::new_with_secret(
+            key.oldest().bytes(),
+            Algorithm::Argon2id,
+            Version::V0x13,
+            params,
+        );
         let hash = older.expect("valid").hash_password(b"correct horse").expect("hash").to_string();
-        let passwords = Passwords::start(pepper, 1);
-        let verdict = block_on(passwords.verify("correct horse".into(), Some(hash), Queue::Known));
+        let verdict =
+            block_on(start(&pepper).verify("correct horse".into(), Some(hash), Queue::Known));
         assert_eq!(verdict.expect("verdict"), Verdict::Outdated);
     }
 
     #[test]
+    fn a_hash_with_an_older_pepper_or_of_a_time_without_names_is_right_but_outdated() {
+        let (old, new) = (pepper(), pepper());
+        let both = format!("{old}\n2026-01-31T12:00:00Z {new}");
+        let password = || "correct horse".to_owned();
+        block_on(async {
+            let of_old = start(&old).hash(password()).await.expect("hash");
+            let of_both = start(&both).hash(password()).await.expect("hash");
+            assert!(of_old.contains(",keyid="), "{of_old}");
+            // As releases wrote it that knew one pepper only.
+            let (head, tail) = of_old.split_once(",keyid=").expect("its id");
+            let nameless = format!("{head}${}", tail.split_once('$').expect("salt").1);
+            for (peppers, hash, verdict) in [
+                (&old, &of_old, Verdict::Right),
+                (&old, &nameless, Verdict::Outdated),
+                (&both, &of_old, Verdict::Outdated),
+                (&both, &nameless, Verdict::Outdated),
+                (&both, &of_both, Verdict::Right),
+                (&new, &of_both, Verdict::Right),
+                (&new, &of_old, Verdict::Wrong),
+            ] {
+                let found =
+                    start(peppers).verify(password(), Some(hash.clone()), Queue::Known).await;
+                assert_eq!(found.expect("verdict"), verdict, "{hash}");
+            }
+        });
+    }
+
+    #[test]
     fn a_storm_beyond_the_queue_is_refused_at_once() {
-        let passwords = Passwords::start(pepper(), 1);
+        let passwords = start(&pepper());
         let storm =
             (0..QUEUE + 20).map(|_| passwords.verify("guess".into(), None, Queue::Strangers));
         let storm = futures_util::future::join_all(storm);

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     access::scope_of,
     caller::Caller,
+    keys::Signer,
     limits,
     password::{Queue, Verdict},
     refresh::RefreshToken,
@@ -19,7 +20,7 @@ use crate::{
         invitations, sessions,
         users::{self, UserRow},
     },
-    error::ApiError,
+    error::{ApiError, TokenError},
     state::AppState,
 };
 
@@ -118,6 +119,9 @@ pub async fn begin(
     kind: Kind,
     caller: &Caller,
 ) -> Result<Issued, ApiError> {
+    let (keys, now) = (state.keys.get(), state.now());
+    // Asked first: without a key that signs, no session begins.
+    let signer = keys.signing(now)?;
     let change = state.db.begin().await?;
     // Disabled while the password was hashed?
     if !users::set_signed_in(&change, user.id).await? {
@@ -127,7 +131,7 @@ pub async fn begin(
     let event = Event::of("authn_login_success", user.id).session(token.session);
     audit::record(&change, caller, event).await?;
     change.commit().await?;
-    Ok(issue(state, user, token, state.now()))
+    Ok(issue(state, &signer, user, token, now, now))
 }
 
 /// RFC 6749 section 6, with rotation: RFC 9700 section 4.14.2.
@@ -139,11 +143,14 @@ pub async fn refresh(
 ) -> Result<Issued, ApiError> {
     let token = state.refresh.read(token).ok_or(ApiError::InvalidGrant)?;
     limits::refresh(state, token.session, caller).await?;
+    let (keys, now) = (state.keys.get(), state.now());
+    // Asked first: without a key that signs, no refresh token is used up.
+    let signer = keys.signing(now)?;
     let client = state.db.get().await?;
     match sessions::advance(&client, token, kind, caller).await? {
         sessions::Advanced::To { generation, user, signed_in_at } => {
             let next = RefreshToken { session: token.session, generation };
-            Ok(issue(state, &user, next, signed_in_at.unix_timestamp()))
+            Ok(issue(state, &signer, &user, next, signed_in_at.unix_timestamp(), now))
         }
         sessions::Advanced::Reused { user } => {
             tracing::warn!(user.id = %user, session.id = %token.session, "authn_token_reuse: a refresh token came twice, its session is ended");
@@ -152,6 +159,13 @@ pub async fn refresh(
         }
         sessions::Advanced::No => Err(ApiError::InvalidGrant),
     }
+}
+
+/// Whether a refresh token is its session's newest, and if not, why; changes nothing.
+pub async fn check(state: &AppState, token: &str, kind: Kind) -> Result<(), ApiError> {
+    let token = state.refresh.read(token).ok_or(ApiError::Token(TokenError::Invalid))?;
+    let standing = sessions::standing(&state.db.get().await?, token, kind).await?;
+    standing.map_err(ApiError::Token)
 }
 
 /// Ends the session that a refresh token belongs to, if it is one of ours (RFC 7009 section 2.2:
@@ -217,9 +231,11 @@ pub async fn end_all(
 
 pub(super) fn issue(
     state: &AppState,
+    signer: &Signer,
     user: &UserRow,
     next: RefreshToken,
     auth_time: i64,
+    now: i64,
 ) -> Issued {
     let scope = scope_of(user.admin);
     let grant = Grant {
@@ -231,12 +247,12 @@ pub(super) fn issue(
     };
     Issued {
         access: AccessReply {
-            access_token: state.issuer.issue(&state.keys.get(), grant, state.now()),
+            access_token: state.issuer.issue(signer, grant, now),
             token_type: "Bearer",
             expires_in: state.issuer.lifetime(),
             scope,
         },
-        refresh_token: state.refresh.issue(next),
+        refresh_token: state.refresh.issue(next, now),
     }
 }
 

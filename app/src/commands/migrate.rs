@@ -6,9 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use time::OffsetDateTime;
+
 use super::text;
 use crate::{
-    auth::{keys::NewKey, secret::Key},
+    auth::{key_file::KeyFile, keys::NewKey},
     config::Settings,
     db::{
         Db, DbError, Session, keys,
@@ -36,9 +38,9 @@ pub async fn run(settings: &Settings) -> Result<(), String> {
             tracing::info!("the schema is at version {} now, {n} steps applied", migrate::REQUIRED)
         }
     }
-    let master = settings.auth.master_key.as_ref();
-    let master = Key::from_setting("ROADSTEAD_AUTH__MASTER_KEY", master).map_err(text)?;
-    let made = keys::insert_first(&db, &NewKey::generate(&master)).await;
+    let masters = KeyFile::master(settings).map_err(text)?.get();
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let made = keys::insert_first(&db, &NewKey::generate(&masters, now)).await;
     if made.map_err(text)? {
         tracing::info!("the first signing key is made");
     }

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod healthcheck;
 pub mod init;
+pub mod keys;
 pub mod migrate;
 pub mod publish;
 pub mod user;

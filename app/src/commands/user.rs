@@ -8,8 +8,9 @@ use super::text;
 use crate::{
     auth::{
         caller::Caller,
+        key_file::KeyFile,
         password::{self, Passwords},
-        secret::{self, Key},
+        secret,
     },
     config::Settings,
     db::{
@@ -84,9 +85,8 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
             let password = password_from_stdin()?;
             password::check(&password, &email)
                 .map_err(|problem| format!("the password {problem}"))?;
-            let pepper = settings.auth.pepper.as_ref();
-            let pepper = Key::from_setting("ROADSTEAD_AUTH__PEPPER", pepper).map_err(text)?;
-            let hash = Passwords::start(pepper, 1).hash(password).await.map_err(text)?;
+            let pepper = KeyFile::pepper(settings).map_err(text)?;
+            let hash = Passwords::start(pepper.into(), 1).hash(password).await.map_err(text)?;
             let change = db.begin().await.map_err(text)?;
             let id =
                 users::insert(&change, &email, &hash, admin).await.map_err(|error| match error

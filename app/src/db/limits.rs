@@ -69,11 +69,3 @@ pub async fn give_back(client: &Client, name: &str) -> Result<(), DbError> {
     client.execute(sql, &[&name]).await?;
     Ok(())
 }
-
-/// Those whose time is over, 10,000 at the most; says how many. Somebody who counts just now is not waited for.
-pub async fn purge(client: &Client) -> Result<u64, DbError> {
-    let sql = "DELETE FROM sign_in_limits WHERE bucket IN (
-                   SELECT bucket FROM sign_in_limits WHERE resets_at < now() LIMIT 10000 FOR UPDATE SKIP LOCKED
-               )";
-    client.execute(sql, &[]).await
-}

@@ -6,10 +6,13 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Client, DbError, users::UserRow};
-use crate::auth::{
-    caller::Caller,
-    refresh::RefreshToken,
-    session::{ABSOLUTE_DAYS, IDLE_DAYS, Kind},
+use crate::{
+    auth::{
+        caller::Caller,
+        refresh::RefreshToken,
+        session::{ABSOLUTE_DAYS, IDLE_DAYS, Kind},
+    },
+    error::TokenError,
 };
 
 pub struct SessionRow {
@@ -115,6 +118,26 @@ pub async fn advance(
             user: UserRow::from(&row),
             signed_in_at: row.get("auth_time"),
         },
+    })
+}
+
+/// What `advance` would find, without its ten seconds for a token that was just used.
+pub async fn standing(
+    client: &Client,
+    token: RefreshToken,
+    kind: Kind,
+) -> Result<Result<(), TokenError>, DbError> {
+    let sql = "SELECT s.kind = $2 AS same_kind, s.idle_expires_at > now() AS lives,
+                   s.revoked_at IS NULL AND u.disabled_at IS NULL AND s.generation = $3 AS good
+               FROM sessions s JOIN users u ON u.id = s.user_id
+               WHERE s.id = $1";
+    let row = client.query_opt(sql, &[&token.session, &kind.word(), &token.generation]).await?;
+    Ok(match row {
+        Some(row) if !row.get::<_, bool>("same_kind") => Err(TokenError::Invalid),
+        Some(row) if !row.get::<_, bool>("good") => Err(TokenError::Revoked),
+        Some(row) if row.get("lives") => Ok(()),
+        // Or so old that it is not kept any more.
+        _ => Err(TokenError::Expired),
     })
 }
 

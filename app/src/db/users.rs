@@ -121,3 +121,11 @@ pub async fn set_rights(
     let row = client.query_opt(sql, &[&id, &rights.disabled, &rights.admin]).await?;
     Ok(row.as_ref().map(Into::into))
 }
+
+/// How many passwords were hashed with another pepper than this one, or with one before these had names.
+pub async fn count_with_other_pepper(client: &Client, id: &str) -> Result<i64, DbError> {
+    // A PHC string has the standard alphabet, our ids have the one for URLs.
+    let sql = "SELECT count(*) FROM users
+               WHERE position(',keyid=' || translate($1, '-_', '+/') || '$' IN password_hash) = 0";
+    Ok(client.query_one(sql, &[&id]).await?.get(0))
+}

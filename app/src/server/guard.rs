@@ -18,7 +18,8 @@ use futures_util::FutureExt as _;
 
 use super::dev;
 use crate::{
-    auth::access::{self, Asker},
+    api,
+    auth::access,
     error::{self, ApiError, Failure, PROBLEM_JSON, X_REQUEST_ID},
     state::AppState,
 };
@@ -102,10 +103,7 @@ fn shape(
         return response.map_into_boxed_body();
     }
     let reply = match response.response().error().and_then(|error| error.as_error::<ApiError>()) {
-        Some(error) => {
-            let asker = response.request().extensions().get::<Asker>().map(|asker| asker.0);
-            error::reply(error, id.as_str(), asker)
-        }
+        Some(error) => api::failure(error, response.request(), id.as_str()),
         None => error::bare(status, id.as_str()),
     };
     response.into_response(reply)

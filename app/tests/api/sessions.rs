@@ -1,5 +1,7 @@
 //! Sessions and accounts: what their owners and administrators may do with them, and what ends by it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -75,12 +77,15 @@ fn d10_a_refresh_whose_answer_was_lost_by_a_kill_works_again() {
     connection.send(head.as_bytes()).unwrap();
     connection.send(body.as_bytes()).unwrap();
     while app.value("SELECT count(*) FROM sessions WHERE generation = 2") == "0" {
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     }
-    app.slot.kill();
+    let TestApp { slot, site } = app;
+    slot.kill();
+    // Waits until it has gone, and its lock with it.
+    drop(slot);
     drop(connection);
 
-    let again = TestApp { slot: app.site.ready("blue"), site: app.site };
+    let again = TestApp { slot: site.ready("blue"), site };
     let next = refresh(&again, &tokens);
     assert_eq!(next.status, 200, "{next:?}");
     assert_alive(&again, &next.json());

@@ -4,7 +4,7 @@ The stack is the one that all tests share, or one of your own:
 
 ROADSTEAD_TEST_URL      where the stack is, such as https://localhost:8443
 ROADSTEAD_TEST_CA       its site CA certificate (PEM)
-ROADSTEAD_TEST_INVITE   a command that takes an e-mail address and prints an invitation link
+ROADSTEAD_TEST_INVITE   a command that takes an e-mail address, and perhaps --admin, and prints an invitation link
 """
 
 import itertools
@@ -36,8 +36,8 @@ class Stack:
     def email(self, name: str) -> str:
         return f"{name}+{os.getpid()}-{next(self.numbers)}@example.org"
 
-    def invite(self, email: str) -> str:
-        command = [*shlex.split(self.invite_command), email]
+    def invite(self, email: str, *options: str) -> str:
+        command = [*shlex.split(self.invite_command), email, *options]
         # The program refuses to start with ROADSTEAD_… variables that it does not know.
         env = self.environment
         if env is None:

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 import steps
 from access import examine
 
-PAGES = ["/", "/sign-in", "/invitation", "/account", "/notes"]
+PAGES = ["/", "/sign-in", "/invitation", "/account", "/notes", "/api-keys", "/users"]
 
 
 def test_the_first_page(stranger):

@@ -57,11 +57,11 @@ def write_site(folder):
 
 
 class Front:
-    def __init__(self, image, ca, domain="localhost", https_port=None, edits=None, tmpfs=None, **settings):
+    def __init__(self, image, ca, domain="localhost", https_port=None, edits=None, services=None, tmpfs=None, **settings):
         self.ca, self.domain = ca, domain
         self.folder = Path(tempfile.mkdtemp(prefix="roadstead-front-"))
         self.folder.chmod(0o755)
-        for name in ("secrets", "sockets", "site", "acme", "edits"):
+        for name in ("secrets", "sockets", "site", "acme", "edits", "services"):
             (self.folder / name).mkdir()
         self.issue_certificate()
         write_site(self.folder / "site")
@@ -77,6 +77,10 @@ class Front:
         arguments += [f"--env={name}={value}" for name, value in environment.items() if value is not None]
         for file, replacements in (edits or {}).items():
             arguments.append(f"--volume={self.edit(file, replacements)}:/etc/nginx/{file}:ro")
+        for name, text in (services or {}).items():
+            file = self.folder / "services" / name
+            file.write_text(text)
+            arguments.append(f"--volume={file}:/etc/nginx/services/{name}:ro")
         self.container = docker("run", "--detach", *arguments, image).stdout.strip()
         self.http_port, self.https_port = (published_port(self.container, port) for port in (8080, 8443))
         wait_until(lambda: answers(lambda: self.get("/health/live")), 10, f"nginx answers\n{self.logs()}")
@@ -93,6 +97,8 @@ class Front:
         folder = self.folder / "sockets"
         group = (lambda path: os.chown(path, APP, APP)) if os.geteuid() == 0 else None
         self.slots = [Slot(folder, name, group) for name in ("blue", "green")]
+        # Not the application: what an operator may put beside it.
+        self.service = Slot(folder, "service", group)
         folder.chmod(0o750 if group else 0o755)
         if group:
             group(folder)
@@ -176,6 +182,6 @@ class Front:
 
     def close(self):
         docker("rm", "--force", "--volumes", self.container)
-        for slot in self.slots:
+        for slot in (*self.slots, self.service):
             slot.stop()
         shutil.rmtree(self.folder)

@@ -38,6 +38,7 @@ class Stack:
             # The tests come from one address, and sign in more often than a person.
             "ROADSTEAD_RATE_SIGN_IN": "6000r/m",
             "ROADSTEAD_RATE_REFRESH": "6000r/m",
+            "ROADSTEAD_AUTH__SIGN_IN_LIMIT": "1000000",
             "ROADSTEAD_WATCH_SECONDS": "2",
             **settings,
         }

@@ -5,6 +5,7 @@ It answers what a path asks for, and keeps what it got.
 
 import contextlib
 import json
+import re
 import socket
 import socketserver
 import threading
@@ -21,6 +22,13 @@ OWN_HEADERS = {
     "Cross-Origin-Opener-Policy": "unsafe-none",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
+# Whom a good token is of, and what the application asks of others for.
+USER = "01890000-0000-7000-8000-000000000001"
+CHALLENGES = {
+    "400": 'Bearer realm="api", error="invalid_request"',
+    "401": 'Bearer realm="api", error="invalid_token"',
+    "403": 'Bearer realm="api", error="insufficient_scope"',
+}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -32,8 +40,10 @@ class Handler(BaseHTTPRequestHandler):
         slot = self.server.slot
         slot.requests.append((self.command, self.path, self.headers, body))
         path, _, query = self.path.partition("?")
-        word, _, value = path.removeprefix("/api/v1/").partition("/")
-        if word == "break":
+        word, _, value = re.sub("^/(api/v1|reports)/", "", path).partition("/")
+        if path == "/internal/authorize":
+            self.authorize()
+        elif word == "break":
             self.close_connection = True
         elif word == "slow":
             time.sleep(float(value))
@@ -44,10 +54,26 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, {"text": "roadstead " * int(value)})
         elif word == "head":
             self.reply(200, {}, {"X-Long": "a" * int(value)})
+        elif word == "redirect":
+            self.reply(200, {}, {"X-Accel-Redirect": f"/{value}", "Set-Cookie": "__Host-refresh=evil; Path=/; Secure"})
         elif path.startswith("/api/v1/auth/") or path.startswith("/api/token"):
             self.reply(200, {"access_token": "a" * 4000})
         else:
             self.reply(200, {"slot": slot.name, "path": self.path, "headers": self.headers.items()})
+
+    def authorize(self):
+        """As authorize.rs; the token says what."""
+        word = (self.headers["Authorization"] or "Bearer 401").split()[-1]
+        if word == "break":
+            self.close_connection = True
+        elif word == "204":
+            self.reply(204, None, {"X-User-Id": USER, "X-User-Scope": "account notes"})
+        else:
+            problem = {"title": "Its own", "status": int(word), "code": f"its_own_{word}", "detail": "In its words."}
+            headers = {"X-Problem": json.dumps(problem, separators=(",", ":"))}
+            if word in CHALLENGES:
+                headers["WWW-Authenticate"] = CHALLENGES[word]
+            self.reply(int(word), problem, headers, kind="application/problem+json")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
 

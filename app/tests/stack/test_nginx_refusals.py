@@ -138,6 +138,7 @@ def test_sign_in_and_invitation_share_a_rate_and_refresh_has_its_own(strict):
     refreshes = [strict.post(f"/api/v1/auth/{word}/refresh") for word in ["token", "session"] * 4]
     assert [reply.status_code for reply in refreshes] == [200] * 6 + [429] * 2
     assert refreshes[-1].headers["retry-after"] == "3"
+    assert strict.post("/api/token/refresh/").status_code == 429
 
     # The rest is free: signing out above all.
     assert strict.request("DELETE", "/api/v1/auth/session").status_code == 200

@@ -95,6 +95,19 @@ def request(reader):
 
 
 @contextmanager
+def refused(reader):
+    # The limits themselves are out of the tests' way.
+    reader.stack.sql(
+        "INSERT INTO audit_events (event, ip, details)"
+        """ VALUES ('excess_rate_limit_exceeded', '192.0.2.7', '{"limit": "address"}')"""
+    )
+    reader.stack.sql("INSERT INTO sign_in_limits VALUES ('address:192.0.2.7', 10, now() + interval '1 hour')")
+    yield
+    assert re.search(r"address +\| 192\.0\.2\.7", reader.said), reader.said
+    assert reader.stack.sql("SELECT count(*) FROM sign_in_limits WHERE bucket = 'address:192.0.2.7'") == "0"
+
+
+@contextmanager
 def certificate(reader):
     before = reader.stack.exec("nginx", "cat", "/secrets/nginx/site.crt")
     yield
@@ -109,6 +122,18 @@ def account(reader):
     yield
     assert re.search(r"disabled +mallory@example\.org", reader.said)
     assert b"[]" in reader.stack.request("GET", "/api/v1/sessions", token=token)[2]
+
+
+@contextmanager
+def keys(reader):
+    stack = reader.stack
+    email = stack.accept(stack.invite("bosun@example.org"))
+    token = stack.token(email)
+    yield
+    assert re.search(r"signs in \d+ s", reader.said)
+    assert all(f"to app-secrets/{file}" in reader.said for file in ("refresh_key", "pepper", "master_key"))
+    assert stack.request("GET", "/api/v1/me", token=token)[0] == 200
+    assert stack.request("GET", "/api/v1/me", token=stack.token(email))[0] == 200
 
 
 @contextmanager
@@ -135,9 +160,11 @@ CASES = {
     "PostgreSQL does not answer": killed("postgres"),
     "somebody else is at work": lock,
     "a request failed, and somebody quotes its id": request,
+    "people cannot sign in, and read that there were too many attempts": refused,
     "the certificate ends": certificate,
     "an account must go, at once": account,
-    "a secret has leaked, or must be replaced": secrets,
+    "a key is to be replaced": keys,
+    "a secret has leaked, or all are to be replaced": secrets,
 }
 
 
@@ -147,7 +174,7 @@ def is_healthy(stack, service):
 
 def test_nearly_all_of_it_is_run():
     blocks = [block for blocks in SECTIONS.values() for block in blocks]
-    assert len(blocks) >= 25 and sum(bool(reason) for reason, _ in blocks) == 3
+    assert len(blocks) >= 25 and sum(bool(reason) for reason, _ in blocks) == 5
     assert RUNBOOK.count("```") == 2 * len(blocks), "there are blocks of another kind"
     assert set(CASES) <= set(SECTIONS)
 

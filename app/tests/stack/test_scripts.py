@@ -9,7 +9,7 @@ import time
 import pytest
 from workbench import ROOT, Workbench
 
-SCRIPTS = ("up.sh", "deploy.sh", "rollback.sh", "maintenance.sh", "status.sh", "down.sh", "trust.sh", "check.sh", "test.sh", "fuzz.sh", "contrast.sh", "bench.sh")
+SCRIPTS = ("up.sh", "deploy.sh", "rollback.sh", "maintenance.sh", "rotate.sh", "status.sh", "down.sh", "trust.sh", "check.sh", "test.sh", "fuzz.sh", "contrast.sh", "bench.sh")
 NOBODY = 65534
 
 
@@ -389,3 +389,15 @@ def test_dry_run_of_an_update_changes_nothing(bench):
     done = bench.run("up.sh", "--dry-run")
     assert "the slots one after the other" in done.stdout_text
     assert bench.changes() == []
+
+
+@pytest.mark.parametrize("kind", ["signing", "refresh", "pepper", "master"])
+def test_a_rotation_without_a_slot_is_refused(bench, kind):
+    assert_refused(bench, bench.run("rotate.sh", kind), 69, "no slot of roadstead runs", "scripts/up.sh")
+
+
+@pytest.mark.parametrize("words", [[], ["signing", "pepper"], ["signing", "--prune"], ["refresh", "--prune"]])
+def test_a_wrong_rotation_is_a_usage_error(bench, words):
+    done = bench.run("rotate.sh", *words)
+    assert done.returncode == 64 and "--help" in done.stdout_text
+    bench.assert_unchanged()

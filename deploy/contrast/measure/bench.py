@@ -5,6 +5,8 @@ them all, its sibling stopped, as during a replacement.
 """
 
 import contextlib
+import http.client
+import json
 import os
 import re
 import resource
@@ -13,20 +15,24 @@ import socket
 import ssl
 import statistics
 import tempfile
+import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from . import Trouble, client, engine
 from .contrast import Progress, clear_up
 from .load import right
 from .rounds import Table
-from .systems import Stack
+from .systems import ACCOUNT, Stack
 
 ROUNDS, CONNECTIONS = 5, 64
 # A round is three turns for each, one after the other: so that what else the machine does meanwhile falls on all alike.
 TURNS, SECONDS = 3, 0.5
 IDLE = 10_000
+# Refused sign-ins of each kind in a round.
+PAIRS = 10
 CORES = os.cpu_count() or 1
 COMPOSE = ("deploy/contrast/stack.yml", "deploy/contrast/bench.yml")
 LIVE = '{"state":"live"}'
@@ -66,7 +72,7 @@ class Bench:
         self.stack = Stack(self.project, self.folder, secrets.token_urlsafe(18))
         self.table = Table()
         requests = len(PROXIED) * 2 + len(OF_NGINX)
-        self.progress = Progress(25 + ROUNDS * (requests * TURNS * (SECONDS + 0.1) + 2 * TURNS * SECONDS + 9) + 35)
+        self.progress = Progress(25 + ROUNDS * (requests * TURNS * (SECONDS + 0.1) + 2 * TURNS * SECONDS + 2 * PAIRS * 0.1 + 9) + 35)
 
     def all(self):
         try:
@@ -75,6 +81,7 @@ class Bench:
             for number in range(ROUNDS):
                 self.round(number, "two-slots", PROXIED | OF_NGINX)
                 self.handshakes(number)
+                self.refusals(number)
             self.step("one slot takes over", 10, self.one_slot)
             for number in range(ROUNDS):
                 self.round(number, "one-slot", PROXIED)
@@ -145,6 +152,37 @@ class Bench:
             )
             self.table.add(number, "nginx", f"tls.{name}.rate", report["rate"], "connections/s", 8)
             self.progress.done += TURNS * SECONDS
+
+    def refusals(self, number):
+        """A wrong password, and an address without an account, by turns: whether the time tells who has one."""
+        self.progress.tell("refused sign-ins")
+        pairs = []
+        connection = http.client.HTTPSConnection(*self.target.address, timeout=30, context=self.tls)
+        with contextlib.closing(connection):
+            connection.connect()
+            for turn in range(PAIRS):
+                emails = [ACCOUNT, f"{turn}@nowhere.example"]
+                took = {email: self.refusal(connection, email) for email in (emails if turn % 2 else reversed(emails))}
+                pairs.append([took[email] for email in emails])
+                self.progress.done += 0.2
+        wrong, unknown = (statistics.median(column) for column in zip(*pairs, strict=True))
+        difference = statistics.median(one - other for one, other in pairs)
+        self.table.add(number, "sign-in", "refused.wrong-password", wrong, "ms", 1)
+        self.table.add(number, "sign-in", "refused.unknown-address", unknown, "ms", 1)
+        self.table.add(number, "sign-in", "refused.difference", difference, "ms", 1)
+
+    def refusal(self, connection, email):
+        """How many ms it takes."""
+        headers = {"Host": urlsplit(self.target.url).netloc, "Content-Type": "application/json"}
+        body = json.dumps({"email": email, "password": "not the right one"})
+        began = time.perf_counter()
+        connection.request("POST", self.stack.sign_in_path, body, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        took = (time.perf_counter() - began) * 1e3
+        if answer.status != 401:
+            raise Trouble(f"a sign-in with a wrong password: {answer.status} {text[:200]}")
+        return took
 
     def connect(self):
         return self.tls.wrap_socket(socket.create_connection(self.target.address, 10))
@@ -234,7 +272,7 @@ def table(rows):
             lines.append(f"  {'me to the constant answer':36}{'':30}{ratio['value']:>14.2f}×")
     lines.append("")
     for row in rows:
-        if row["system"] in ("nginx", "slot"):
+        if row["system"] in ("nginx", "slot", "sign-in"):
             spread = f" ({row['low']:,.4g} to {row['high']:,.4g})" if row["low"] != row["high"] else ""
             lines.append(f"  {row['measure']:36}{row['value']:>10,.4g} {row['unit']}{spread}")
     return "\n".join(lines)

@@ -332,7 +332,7 @@ class Stack(Ours):
     id, name = "roadstead", "Roadstead"
     note = (
         "The stack as scripts/up.sh brings it, nginx, two slots of one worker a core, PostgreSQL over TLS; but with the routes"
-        " for measuring, and without nginx's limit on sign-ins (30 a minute for one address), which would be all one saw."
+        " for measuring, and without the limits on sign-ins (10 a minute for one address), which would be all one saw."
     )
     tls = True
     network = "edge"

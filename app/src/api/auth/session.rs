@@ -9,6 +9,7 @@ use crate::{
         access::{MaybeUser, Public},
         browser::{self, OwnPage},
         caller::Caller,
+        device,
         session::{self, AccessReply, Kind},
     },
     error::ApiError,
@@ -34,7 +35,8 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let (email, password) = credentials.check()?;
     let issued = session::sign_in(&state, &email, password, Kind::Browser, &caller).await?;
-    let device = state.devices.issue(caller.device.as_deref(), &email, state.now());
+    let keys = state.refresh.0.get();
+    let device = device::issue(&keys, caller.device.as_deref(), &email, state.now());
     let mut reply = issued.reply(Kind::Browser);
     reply.add_cookie(&browser::know(device)).map_err(ApiError::internal)?;
     Ok(reply)

@@ -14,7 +14,8 @@ use utoipa::{
 };
 
 use super::{
-    api_keys, auth, constant::Constant, health, jwks, me, notes, route::Route, sessions, users,
+    api_keys, auth, constant::Constant, health, jwks, me, notes, route::Route, sessions, simplejwt,
+    users,
 };
 use crate::{
     auth::{access::Public, browser},
@@ -27,7 +28,7 @@ mod operation;
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Roadstead", description = include_str!("description.md")),
-    components(schemas(Problem)),
+    components(schemas(Problem, simplejwt::SimpleJwtRefusal)),
     paths(
         auth::token::create, auth::token::refresh, auth::token::revoke,
         auth::session::create, auth::session::delete, auth::session::refresh,
@@ -37,6 +38,7 @@ mod operation;
         api_keys::list, api_keys::create, api_keys::delete,
         users::list, users::show, users::update, users::end_sessions, users::end_session,
         notes::list, notes::create, notes::show, notes::update, notes::delete,
+        simplejwt::create, simplejwt::refresh, simplejwt::verify, simplejwt::blacklist,
         health::live, health::ready, jwks::show, show,
     ),
 )]

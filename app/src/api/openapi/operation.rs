@@ -8,8 +8,10 @@ use utoipa::openapi::{
     security::SecurityRequirement,
 };
 
-use super::super::route::Route;
-use crate::error::PROBLEM_JSON;
+use crate::{
+    api::{route::Route, simplejwt},
+    error::PROBLEM_JSON,
+};
 
 pub fn complete(operation: &mut Operation, route: &Route) {
     name(operation, route);
@@ -18,15 +20,34 @@ pub fn complete(operation: &mut Operation, route: &Route) {
     for (status, code) in refusals(operation, route) {
         refuse(operation, status, code);
     }
+    let django = route.path.starts_with(simplejwt::PREFIX);
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         let status = StatusCode::from_bytes(status.as_bytes()).expect("the handlers tell numbers");
         if status.is_client_error() || status.is_server_error() {
-            let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
-            response.content.insert(PROBLEM_JSON.into(), RefOr::T(problem.build()));
-        } else if response.description.is_empty() {
+            failure(response, status, django);
+        }
+        if response.description.is_empty() {
             response.description = status.canonical_reason().unwrap_or_default().into();
         }
+    }
+}
+
+/// In our shape, or in Django REST framework's, which knows none of our codes.
+fn failure(response: &mut Response, status: StatusCode, django: bool) {
+    let mut tell = |kind: &str, schema: &str| {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema)));
+        response.content.insert(kind.into(), RefOr::T(content.build()));
+    };
+    let django = django && status.is_client_error();
+    if django {
+        tell("application/json", "SimpleJwtRefusal");
+    }
+    // nginx has one shape for all.
+    if !django || status == StatusCode::TOO_MANY_REQUESTS {
+        tell(PROBLEM_JSON, "Problem");
+    } else {
+        response.description.clear();
     }
 }
 

@@ -5,11 +5,11 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation, crypto::aws_lc};
+use jsonwebtoken::{Algorithm, Header, Validation, crypto::aws_lc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::keys::KeyRing;
+use super::keys::{KeyRing, Signer};
 pub use verify::{LEEWAY, LONGEST_TOKEN};
 
 /// Every claim is required, and no other is known. Times are seconds since 1970.
@@ -83,9 +83,8 @@ impl Issuer {
         self.lifetime
     }
 
-    pub fn issue(&self, keys: &KeyRing, grant: Grant, now: i64) -> String {
-        let (kid, key) = keys.signing();
-        sign(kid, key, &self.claims(grant, now)).expect("a key that passed the self-test can sign")
+    pub fn issue(&self, signer: &Signer, grant: Grant, now: i64) -> String {
+        sign(signer, &self.claims(grant, now)).expect("a key that passed the self-test can sign")
     }
 
     fn claims(&self, grant: Grant, now: i64) -> Claims {
@@ -109,10 +108,13 @@ impl Issuer {
     /// At the start, before anything else uses the crate: it chooses its cryptography by the features
     /// that all crates of a build ask for together, and when that is none or two, it compiles and panics
     /// at the first use. Naming it here makes that an error of the build.
+    ///
+    /// A ring that cannot sign passes: whoever wants to sign hears of that.
     pub fn self_test(&self, keys: &KeyRing, now: i64) -> Result<(), SelfTestError> {
         // An error means that it was chosen before; whether what was chosen works comes out below.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
-        let (kid, key) = keys.signing();
+        let Ok(signer) = keys.signing(now) else { return Ok(()) };
+        let kid = signer.kid;
         let grant = Grant {
             user: Uuid::nil(),
             session: Uuid::nil(),
@@ -120,7 +122,7 @@ impl Issuer {
             scope: "account".into(),
             auth_time: now,
         };
-        let good = sign(kid, key, &self.claims(grant, now))
+        let good = sign(&signer, &self.claims(grant, now))
             .map_err(|error| SelfTestError::Signs(kid.into(), error))?;
         if self.verify(keys, &good, now).is_err() {
             return Err(SelfTestError::Verifies(kid.into()));
@@ -137,13 +139,9 @@ impl Issuer {
     }
 }
 
-fn sign(
-    kid: &str,
-    key: &EncodingKey,
-    claims: &Claims,
-) -> Result<String, jsonwebtoken::errors::Error> {
+fn sign(signer: &Signer, claims: &Claims) -> Result<String, jsonwebtoken::errors::Error> {
     let mut header = Header::new(Algorithm::EdDSA);
     header.typ = Some("at+jwt".into());
-    header.kid = Some(kid.to_owned());
-    jsonwebtoken::encode(&header, claims, key)
+    header.kid = Some(signer.kid.to_owned());
+    jsonwebtoken::encode(&header, claims, signer.key)
 }

@@ -12,6 +12,8 @@ pub struct Facts {
     pub engine: Value,
     /// `nginx -T`.
     pub nginx: String,
+    /// What the site's name leads to over IPv6: an address, `none`, or `?`.
+    pub ipv6: String,
     /// Free where the engine keeps its data, in MB.
     pub disk: Option<u64>,
     /// Of the operator's machine, in seconds since 1970.
@@ -40,6 +42,7 @@ impl Facts {
                 "images" => facts.images = list()?,
                 "engine" => facts.engine = json()?,
                 "nginx" => facts.nginx = body.to_owned(),
+                "ipv6" => facts.ipv6 = body.to_owned(),
                 "disk" => facts.disk = body.parse().ok(),
                 "clock" => facts.clock = body.parse().ok(),
                 _ => {}
@@ -55,9 +58,10 @@ mod tests {
 
     #[test]
     fn sections_are_told_apart() {
-        let text = "facts\n== clock\n1700000000\n== disk\n\n== containers\n[{\"Name\":\"a\"}]\n== nginx\nhttp {\n}\n";
+        let text = "facts\n== clock\n1700000000\n== ipv6\nnone\n== disk\n\n== containers\n[{\"Name\":\"a\"}]\n== nginx\nhttp {\n}\n";
         let facts = Facts::read(text).unwrap();
         assert_eq!((facts.clock, facts.disk), (Some(1_700_000_000), None));
+        assert_eq!(facts.ipv6, "none");
         assert_eq!(facts.containers[0]["Name"], "a");
         assert_eq!(facts.nginx, "http {\n}");
         assert_eq!(facts.missing, ["disk"]);

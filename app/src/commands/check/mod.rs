@@ -3,6 +3,7 @@
 //! What it cannot see from within a container (other containers, the host) comes as facts, which
 //! `scripts/_check.sh` gathers.
 
+mod clients;
 mod database;
 mod facts;
 mod host;
@@ -97,6 +98,9 @@ pub async fn run(settings: &Settings, options: &Options) -> Result<ExitCode, Str
                 );
             }
             host::look(&facts, options.deploy, now, &mut findings);
+            if options.deploy && settings.domain != "localhost" {
+                clients::look(&facts, &mut findings);
+            }
             nginx::look(&facts.nginx, settings, options.deploy, &mut findings);
         }
         None => findings.add(

@@ -10,13 +10,16 @@ use std::{
 use time::{Duration, OffsetDateTime};
 
 use super::{Findings, Level};
-use crate::commands::init::{
-    certificates::{first_certificate, parse, validity},
-    layout::{
-        APP_PASSWORD, MASTER_KEY, OWNER_PASSWORD, PEPPER, POSTGRES_CERTIFICATE, REFRESH_KEY,
-        SITE_CERTIFICATE, SITE_KEY, SecretFile, VOLUMES, Volume,
+use crate::{
+    auth::secret::Keys,
+    commands::init::{
+        certificates::{first_certificate, parse, validity},
+        layout::{
+            APP_PASSWORD, MASTER_KEY, OWNER_PASSWORD, PEPPER, POSTGRES_CERTIFICATE, REFRESH_KEY,
+            SITE_CERTIFICATE, SITE_KEY, SecretFile, VOLUMES, Volume,
+        },
+        site,
     },
-    site,
 };
 
 /// 32 random bytes are 43 letters of base64url. Fewer, or the same few, were not made by `init`.
@@ -85,30 +88,51 @@ fn modes(volume: &Volume, folder: &Path, findings: &mut Findings) {
     }
 }
 
+/// A password is one line; of keys there is one a line, perhaps with a time before it.
 fn strength(file: SecretFile, root: &Path, findings: &mut Findings) {
-    match fs::read_to_string(file.path(root)) {
-        Ok(secret) => {
-            let secret = secret.trim_end();
-            let different = secret.bytes().collect::<HashSet<_>>().len();
-            if secret.len() < LETTERS || different < DIFFERENT_LETTERS {
-                findings.add(
-                    "secrets.weak",
-                    Level::Error,
-                    format!(
-                        "{file} can be guessed: it has {} letters, {different} of them different",
-                        secret.len()
-                    ),
-                    "replace it as deploy/README.md says (a new pepper makes all passwords void)",
-                );
-            }
+    let text = match fs::read_to_string(file.path(root)) {
+        Ok(text) => text,
+        Err(error) => {
+            findings.add(
+                "secrets.missing",
+                Level::Error,
+                format!("{file} cannot be read: {error}"),
+                "scripts/up.sh makes what is missing",
+            );
+            return;
         }
-        Err(error) => findings.add(
-            "secrets.missing",
+    };
+    let is_keys = [MASTER_KEY, REFRESH_KEY, PEPPER].iter().any(|keys| keys.name == file.name);
+    let secrets: Vec<&str> = match is_keys {
+        true => text.lines().filter_map(|line| line.split_whitespace().last()).collect(),
+        false => vec![text.trim_end()],
+    };
+    let weakest =
+        secrets.into_iter().min_by_key(|secret| secret.len().min(LETTERS) + different(secret));
+    let weakest = weakest.unwrap_or_default();
+    if weakest.len() < LETTERS || different(weakest) < DIFFERENT_LETTERS {
+        findings.add(
+            "secrets.weak",
             Level::Error,
-            format!("{file} cannot be read: {error}"),
-            "scripts/up.sh makes what is missing",
-        ),
+            format!(
+                "{file} can be guessed: it has {} letters, {} of them different",
+                weakest.len(),
+                different(weakest)
+            ),
+            "replace it as deploy/README.md says (a new pepper makes all passwords void)",
+        );
+    } else if let (true, Err(problem)) = (is_keys, Keys::parse(&text)) {
+        findings.add(
+            "secrets.form",
+            Level::Error,
+            format!("{file}: {problem}: no slot would start"),
+            "each line is a key, or a time and a key; scripts/rotate.sh writes them",
+        );
     }
+}
+
+fn different(secret: &str) -> usize {
+    secret.bytes().collect::<HashSet<_>>().len()
 }
 
 fn site_certificate(
@@ -196,6 +220,15 @@ mod tests {
         fs::write(&pepper, "a".repeat(43)).unwrap();
         fs::set_permissions(&pepper, fs::Permissions::from_mode(0o640)).unwrap();
         assert_eq!(look("localhost", 0), ["secrets.weak"]);
+        let key = fs::read_to_string(REFRESH_KEY.path(root)).unwrap();
+        for (text, found) in [
+            (format!("{key}\n2026-01-31T12:00:00Z {key}\n"), &[""; 0][..]),
+            (format!("{key}\n2026-01-31T12:00:00Z {}\n", &key[..20]), &["secrets.weak"]),
+            (format!("{key}\nyesterday {key}\n"), &["secrets.form"]),
+        ] {
+            fs::write(&pepper, text).unwrap();
+            assert_eq!(look("localhost", 0), found);
+        }
         fs::remove_file(&pepper).unwrap();
         assert_eq!(look("localhost", 0), ["secrets.missing"]);
     }

@@ -1,12 +1,13 @@
 //! `roadstead init`: makes what is missing in the five secret volumes, and nothing else.
 //!
-//! A key or a password, once there, is never replaced. A certificate is, when what it has to say
+//! A key or a password, once there, is never replaced, except by `roadstead init rotate`. A certificate is, when what it has to say
 //! changed or a third of its life is left. It can be interrupted anywhere and run again, or run
 //! twice at once.
 
 pub(super) mod certificates;
 mod files;
 pub mod layout;
+pub mod rotate;
 mod secrets;
 pub(super) mod site;
 #[cfg(test)]
@@ -62,6 +63,10 @@ pub enum InitError {
     Key(SecretFile),
     #[error("{0} and {1} must be the same and are not; put the right one in both")]
     Differ(SecretFile, SecretFile),
+    #[error("there is no {0} yet; `roadstead init` makes it")]
+    Missing(SecretFile),
+    #[error("{0}: {1}; put that line right, or take it out")]
+    Line(SecretFile, String),
     #[error("cannot make a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
     #[error("the system gives no random numbers")]
@@ -70,9 +75,12 @@ pub enum InitError {
 
 /// `root` is `layout::ROOT`, or a folder of one's own to try it in, with the five directories in it.
 pub fn run(settings: &Settings, root: &Path) -> Result<(), InitError> {
+    ensure(&open(root)?, &settings.domain, OffsetDateTime::now_utc())
+}
+
+fn open(root: &Path) -> Result<Store<'_>, InitError> {
     // The groups exist in the containers only; in a folder of one's own the files stay one's own.
-    let store = Store::open(root, root == Path::new(layout::ROOT))?;
-    ensure(&store, &settings.domain, OffsetDateTime::now_utc())
+    Store::open(root, root == Path::new(layout::ROOT))
 }
 
 fn ensure(store: &Store<'_>, domain: &str, now: OffsetDateTime) -> Result<(), InitError> {

@@ -1,4 +1,4 @@
-//! Passwords and keys: made once, never replaced.
+//! Passwords and keys: made once, never replaced here.
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -37,7 +37,7 @@ pub fn ensure(store: &Store<'_>, files: &[SecretFile]) -> Result<(), InitError> 
 }
 
 /// 32 bytes as base64url: 43 letters that need no quoting anywhere.
-fn random() -> Result<String, InitError> {
+pub fn random() -> Result<String, InitError> {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| InitError::Random)?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))

@@ -57,6 +57,7 @@ pub const STEPS: &[Step] = steps![
     "0010_revocation_triggers.sql",
     "0011_housekeeping.sql",
     "0012_api_keys.sql",
+    "0013_master_kid.sql",
     "0014_limits.sql",
 ];
 

@@ -3,8 +3,9 @@
 use super::DevError;
 use crate::{
     auth::{
+        key_file::KeyFile,
         password::Passwords,
-        secret::{Key, encode, random},
+        secret::{encode, random},
     },
     commands::{migrate, text},
     config::{Database, Secret, Settings},
@@ -74,9 +75,8 @@ pub fn is_remote(settings: &Settings) -> bool {
 /// The schema, the first key and the account.
 async fn fill(settings: &Settings, password: &str) -> Result<(), String> {
     migrate::run(settings).await?;
-    let pepper = settings.auth.pepper.as_ref();
-    let pepper = Key::from_setting("ROADSTEAD_AUTH__PEPPER", pepper).map_err(text)?;
-    let hash = Passwords::start(pepper, 1).hash(password.into()).await.map_err(text)?;
+    let pepper = KeyFile::pepper(settings).map_err(text)?;
+    let hash = Passwords::start(pepper.into(), 1).hash(password.into()).await.map_err(text)?;
     let client = Db::connect(&settings.database).map_err(text)?.get().await.map_err(text)?;
     match users::find_by_email(&client, EMAIL).await.map_err(text)? {
         Some(user) => {

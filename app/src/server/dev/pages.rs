@@ -76,6 +76,8 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "/sign-in",        page),
         route(Method::GET, "/account",        page),
         route(Method::GET, "/notes",          page),
+        route(Method::GET, "/api-keys",       page),
+        route(Method::GET, "/users",          page),
         route(Method::GET, "/invitation",     page),
         route(Method::GET, "/dev/sign-in",    sign_in),
         route(Method::GET, "/dev/reload.js",  script),

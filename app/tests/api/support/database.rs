@@ -10,7 +10,7 @@ use std::{
 };
 
 use roadstead::{
-    auth::{keys::NewKey, secret::Key},
+    auth::{keys::NewKey, secret::Keys},
     config,
     db::{Db, Session, keys, migrate, throwaway::Throwaway},
 };
@@ -111,9 +111,8 @@ async fn start() -> config::Database {
         config::Database { name: TEMPLATE.into(), user: "roadstead_owner".into(), ..admin.clone() };
     let session = session(&owner).await;
     migrate::run(&session, migrate::STEPS, &migrate::Patience::default()).await.unwrap();
-    let master = serde_json::from_value(MASTER_KEY.into()).unwrap();
-    let master = Key::from_setting("MASTER_KEY", Some(&master)).unwrap();
-    keys::insert_first(&Db::connect(&owner).unwrap(), &NewKey::generate(&master)).await.unwrap();
+    let key = NewKey::generate(&Keys::parse(MASTER_KEY).unwrap(), 0);
+    keys::insert_first(&Db::connect(&owner).unwrap(), &key).await.unwrap();
     admin
 }
 

@@ -87,7 +87,7 @@ fn the_crate_alone_would_believe_many_of_them() {
 #[test]
 fn a_token_is_good_from_five_seconds_before_until_its_last_second() {
     let signer = Signer::new();
-    let token = issuer().issue(&signer.keys, grant(), NOW);
+    let token = issuer().issue(&signer.keys.signing(NOW).expect("signs"), grant(), NOW);
     let at = |now| issuer().verify(&signer.keys, &token, now);
     for now in [NOW - 5, NOW, NOW + 299] {
         assert!(at(now).is_ok());
@@ -136,7 +136,7 @@ fn while_the_lifetime_changes_each_slot_believes_the_other_s_tokens() {
     let slots = [ACCESS_LIFETIMES.start(), ACCESS_LIFETIMES.end()]
         .map(|lifetime| Issuer::new("https://example.org", *lifetime));
     for slot in &slots {
-        let token = slot.issue(&signer.keys, grant(), NOW);
+        let token = slot.issue(&signer.keys.signing(NOW).expect("signs"), grant(), NOW);
         for sibling in &slots {
             let claims = sibling.verify(&signer.keys, &token, NOW).expect("good");
             assert_eq!(claims.exp, NOW + slot.lifetime());
@@ -148,7 +148,7 @@ fn while_the_lifetime_changes_each_slot_believes_the_other_s_tokens() {
 fn nobody_signs_in_later_than_now_whatever_the_clocks_say() {
     let signer = Signer::new();
     let ahead = Grant { auth_time: NOW + 3600, ..grant() };
-    let token = issuer().issue(&signer.keys, ahead, NOW);
+    let token = issuer().issue(&signer.keys.signing(NOW).expect("signs"), ahead, NOW);
     let claims = issuer().verify(&signer.keys, &token, NOW).expect("good");
     assert_eq!(claims.auth_time, NOW);
 }
@@ -169,12 +169,12 @@ fn a_ring_that_cannot_be_worked_with_is_found_at_the_start() {
 /// In a process of its own: the crate's cryptography is chosen once.
 #[test]
 fn without_working_cryptography_the_self_test_fails() {
+    const NAME: &str = "auth::token::tests::without_working_cryptography_the_self_test_fails";
     const INSIDE: &str = "TEST_WITHOUT_CRYPTOGRAPHY";
     if std::env::var_os(INSIDE).is_none() {
-        let name = std::thread::current().name().expect("a test's thread").to_owned();
         let program = std::env::current_exe().expect("this program");
         let mut again = std::process::Command::new(program);
-        let done = again.args(["--exact", &name]).env(INSIDE, "1").output().expect("starts");
+        let done = again.args(["--exact", NAME]).env(INSIDE, "1").output().expect("starts");
         let said = String::from_utf8_lossy(&done.stdout);
         assert!(done.status.success() && said.contains("1 passed"), "{said}");
         return;

@@ -53,7 +53,7 @@ fn what_nobody_signed_is_refused() {
 #[test]
 fn no_change_of_a_good_token_is_good() {
     let signer = Signer::new();
-    let good = issuer().issue(&signer.keys, grant(), NOW);
+    let good = issuer().issue(&signer.keys.signing(NOW).expect("signs"), grant(), NOW);
     let letter = prop_oneof![
         "[A-Za-z0-9_.=+/-]".prop_map(|text| text.chars().next().unwrap()),
         any::<char>()
@@ -107,7 +107,7 @@ fn what_is_issued_is_what_is_read() {
     proptest!(cases(200), |((user, session, version, scope, auth_time) in grants, now in NOW..NOW * 2)| {
         let (user, session) = (Uuid::from_u128(user), Uuid::from_u128(session));
         let grant = Grant { user, session, version, scope: scope.clone(), auth_time };
-        let token = issuer().issue(&signer.keys, grant, now);
+        let token = issuer().issue(&signer.keys.signing(now).expect("signs"), grant, now);
         let read = issuer().verify(&signer.keys, &token, now).expect("good");
         let times = (read.iat, read.nbf, read.exp, read.auth_time);
         prop_assert_eq!(times, (now, now, now + 300, auth_time));

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::auth::{
     keys::{KeyRing, NewKey, StoredKey},
-    secret::{self, Key},
+    secret::{self, Keys},
     token::{Grant, Issuer},
 };
 
@@ -26,9 +26,8 @@ pub fn grant() -> Grant {
     }
 }
 
-pub fn random_key() -> Key {
-    let text = secret::encode(&secret::random::<32>()).into();
-    Key::from_setting("TEST", Some(&text)).expect("32 bytes")
+pub fn random_keys() -> Keys {
+    Keys::parse(&secret::encode(&secret::random::<32>())).expect("a key")
 }
 
 pub struct Signer {
@@ -45,26 +44,26 @@ impl Signer {
 
     /// With a row of the database that somebody has changed.
     pub fn stored(change: impl FnOnce(&mut StoredKey)) -> Self {
-        let master = random_key();
-        let NewKey { kid, public, sealed } = NewKey::generate(&master);
-        let private = master.open(kid.as_bytes(), &sealed).expect("own key");
-        let mut stored = StoredKey { kid: kid.clone(), public: public.clone(), sealed };
+        let masters = random_keys();
+        let mut stored = StoredKey::from(NewKey::generate(&masters, NOW));
+        let private = stored.open(&masters).expect("own key");
+        let (kid, public) = (stored.kid.clone(), stored.public.clone());
         change(&mut stored);
-        Self { keys: KeyRing::open(&master, &[stored]).expect("opens"), kid, public, private }
+        Self { keys: KeyRing::open(&masters, &[stored]), kid, public, private }
     }
 
     pub fn with_private(private: Vec<u8>) -> Self {
-        let master = random_key();
-        let NewKey { kid, public, .. } = NewKey::generate(&master);
-        let sealed = master.seal(kid.as_bytes(), &private);
-        let stored = StoredKey { kid: kid.clone(), public: public.clone(), sealed };
-        Self { keys: KeyRing::open(&master, &[stored]).expect("opens"), kid, public, private }
+        let masters = random_keys();
+        let mut stored = StoredKey::from(NewKey::generate(&masters, NOW));
+        let (kid, public) = (stored.kid.clone(), stored.public.clone());
+        stored.sealed = masters.oldest().seal(kid.as_bytes(), &private);
+        Self { keys: KeyRing::open(&masters, &[stored]), kid, public, private }
     }
 
     /// A good token's header and claims, to be spoilt.
     pub fn parts(&self, now: i64) -> (Value, Value) {
         let grant = Grant { auth_time: now, ..grant() };
-        let token = issuer().issue(&self.keys, grant, now);
+        let token = issuer().issue(&self.keys.signing(now).expect("signs"), grant, now);
         let mut segments = token.split('.').map(|part| secret::decode(part).expect("base64url"));
         let mut part = || serde_json::from_slice(&segments.next().expect("part")).expect("JSON");
         (part(), part())

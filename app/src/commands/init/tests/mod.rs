@@ -1,6 +1,7 @@
 //! The volumes as a test sees them.
 
 mod certificates;
+mod rotate;
 mod volumes;
 
 use std::{collections::BTreeMap, fs, sync::Arc};

@@ -3,8 +3,8 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Table, random_key};
-use crate::auth::refresh::{RefreshKey, RefreshToken};
+use super::{Table, random_keys};
+use crate::auth::refresh::{self, RefreshToken};
 
 /// B9 and B10.
 pub fn times(table: &mut Table) {
@@ -89,9 +89,10 @@ pub fn identity(table: &mut Table) {
     table.claims("B12", "amr", &[json!([]), json!("pwd"), json!([1]), json!(null), json!({})]);
     table.claims("B12", "amr", &[json!([""]), json!(["a b"]), json!([["pwd"]]), json!([null])]);
 
-    let refresh = RefreshKey::new(random_key());
+    let keys = random_keys();
+    let (kid, key) = keys.current(table.now);
     let token = RefreshToken { session: Uuid::new_v4(), generation: 1 };
-    table.text("B13", "a refresh token", refresh.issue(token));
+    table.text("B13", "a refresh token", refresh::spell(token, kid, key));
     for kind in ["refresh", "email-verify", "reset", "mfa"] {
         table.claims("B13", "token_use", &[json!(kind)]);
         table.headers("B13", "typ", &[json!(format!("{kind}+jwt"))]);

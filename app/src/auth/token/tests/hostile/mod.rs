@@ -6,7 +6,7 @@ mod header;
 
 use serde_json::Value;
 
-use super::signer::{Signer, grant, issuer, random_key};
+use super::signer::{Signer, grant, issuer, random_keys};
 use crate::auth::token::Issuer;
 
 pub struct Case {
@@ -101,8 +101,9 @@ fn other_keys(table: &mut Table) {
     table.text("B16", "all of a stranger's but the kid", token);
 
     let there = Issuer::new("https://staging.example.org", issuer().lifetime());
-    let token = there.issue(&table.signer.keys, grant(), table.now);
+    let token =
+        there.issue(&table.signer.keys.signing(table.now).expect("signs"), grant(), table.now);
     table.text("B17", "another environment's, with the same key", token);
-    let token = there.issue(&stranger.keys, grant(), table.now);
+    let token = there.issue(&stranger.keys.signing(table.now).expect("signs"), grant(), table.now);
     table.text("B17", "another environment's", token);
 }
