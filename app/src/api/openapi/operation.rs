@@ -33,20 +33,15 @@ pub fn complete(operation: &mut Operation, route: &Route) {
     }
 }
 
-/// In our shape, or in Django REST framework's, which knows none of our codes.
+/// In our shape, which is nginx's, too; or in Django REST framework's, which knows none of our codes.
 fn failure(response: &mut Response, status: StatusCode, django: bool) {
     let mut tell = |kind: &str, schema: &str| {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema)));
         response.content.insert(kind.into(), RefOr::T(content.build()));
     };
-    let django = django && status.is_client_error();
-    if django {
+    tell(PROBLEM_JSON, "Problem");
+    if django && status.is_client_error() {
         tell("application/json", "SimpleJwtRefusal");
-    }
-    // nginx has one shape for all.
-    if !django || status == StatusCode::TOO_MANY_REQUESTS {
-        tell(PROBLEM_JSON, "Problem");
-    } else {
         response.description.clear();
     }
 }
