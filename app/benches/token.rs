@@ -5,7 +5,9 @@
 use std::{hint::black_box, time::Instant};
 
 use roadstead::auth::{
+    cache::{Known, Sight, TokenCache},
     keys::{KeyRing, NewKey},
+    revocation::Control,
     secret::{self, Keys},
     token::{Grant, Issuer, LONGEST_TOKEN},
 };
@@ -44,8 +46,14 @@ fn main() {
     let stranger = issue(&ring());
     let too_long = "x".repeat(LONGEST_TOKEN + 1);
 
-    let rows: [(&str, &dyn Fn() -> bool); 5] = [
+    let (control, cache) = (Control::default(), TokenCache::default());
+    let sight = || Sight::new(&control, 0, NOW).expect("news of just now");
+    let claims = issuer.verify(&keys, &token, NOW).expect("good");
+    cache.keep(&token, Known::of(claims, &sight()));
+
+    let rows: [(&str, &dyn Fn() -> bool); 6] = [
         ("verify: good", &|| believed(&token)),
+        ("known already", &|| cache.find(black_box(&token), &sight()).is_some()),
         ("verify: another signature", &|| !believed(&spoilt)),
         ("verify: an unknown key", &|| !believed(&stranger)),
         ("verify: too long", &|| !believed(&too_long)),

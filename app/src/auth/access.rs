@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     api_key,
-    cache::{Known, TokenCache},
+    cache::{Known, Sight, TokenCache},
 };
 use crate::{error::ApiError, state::AppState};
 
@@ -135,9 +135,9 @@ pub async fn look_up_key(request: &HttpRequest) {
         return;
     }
     let (state, cache) = shared(request);
-    let found = match cache.find(state, key) {
+    let found = match known(state, cache, key) {
+        Ok(None) => api_key::believe(state, key).await.map(|known| keep(state, cache, key, known)),
         Ok(Some(known)) => Ok(known),
-        Ok(None) => api_key::believe(state, key).await.map(|known| cache.keep(state, key, known)),
         Err(error) => Err(error),
     };
     let mut looked_up = request.extensions_mut();
@@ -152,6 +152,22 @@ fn shared(request: &HttpRequest) -> (&Data<AppState>, &Rc<TokenCache>) {
     (state, request.app_data::<Rc<TokenCache>>().expect("registered with the app"))
 }
 
+/// Whom this worker has believed before, and still does.
+fn known(state: &AppState, cache: &TokenCache, token: &str) -> Result<Option<Rc<Known>>, ApiError> {
+    let known = cache.find(token, &Sight::of(state)?);
+    if let Some(known) = &known {
+        state.metrics.cache_hits.inc();
+        known.note_use(&state.last_use, state.now());
+    }
+    Ok(known)
+}
+
+fn keep(state: &AppState, cache: &TokenCache, token: &str, known: Known) -> Rc<Known> {
+    state.metrics.cache_misses.inc();
+    known.note_use(&state.last_use, state.now());
+    cache.keep(token, known)
+}
+
 fn user(request: &HttpRequest) -> Result<Option<CurrentUser>, ApiError> {
     let Some(token) = bearer(request)? else { return Ok(None) };
     if token.starts_with(api_key::PREFIX) {
@@ -162,23 +178,23 @@ fn user(request: &HttpRequest) -> Result<Option<CurrentUser>, ApiError> {
         };
     }
     let (state, cache) = shared(request);
-    let known = match cache.find(state, token)? {
+    let known = match known(state, cache, token)? {
         Some(known) => known,
-        None => cache.keep(state, token, believe(state, token, request)?),
+        None => keep(state, cache, token, believe(state, token, request)?),
     };
     Ok(Some(CurrentUser(known)))
 }
 
 /// Without a query: by the token's signature and claims, and by what is known to have ended.
 pub fn believe(state: &AppState, token: &str, request: &HttpRequest) -> Result<Known, ApiError> {
-    let (epoch, version) = (state.control.epoch()?, state.keys.version());
+    let sight = Sight::of(state)?;
     let claims = state.issuer.verify(&state.keys.get(), token, state.now());
     let claims = claims.map_err(ApiError::Token)?;
     if let Err(error) = state.control.judge(claims.sub, claims.sid, claims.ver) {
         request.extensions_mut().insert(Asker(claims.sub));
         return Err(ApiError::Token(error));
     }
-    Ok(Known::of(claims, epoch, version))
+    Ok(Known::of(claims, &sight))
 }
 
 impl FromRequest for Public {

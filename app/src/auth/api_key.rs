@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     access::{Account, CurrentUser, Permission as _, scope_of},
-    cache::Known,
+    cache::{Known, Sight},
     caller::Caller,
     secret,
 };
@@ -63,11 +63,11 @@ pub async fn believe(state: &AppState, key: &str) -> Result<Known, ApiError> {
 }
 
 async fn look(state: &AppState, digest: &[u8]) -> Result<Known, ApiError> {
-    let (epoch, version) = (state.control.epoch()?, state.keys.version());
+    let sight = Sight::of(state)?;
     let row = api_keys::find(&state.db.get().await?, digest).await?;
     let row = row.ok_or(ApiError::Token(TokenError::Invalid))?;
     let scope = effective(&row.scope, scope_of(row.admin));
-    let known = Known::of_key(row, scope, state.now(), epoch, version);
+    let known = Known::of_key(row, scope, &sight);
     state.control.judge(known.id, known.session, known.version).map_err(ApiError::Token)?;
     Ok(known)
 }

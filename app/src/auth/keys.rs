@@ -7,11 +7,12 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde_json::{Value, json};
 
 use super::secret::{self, Keys};
+use crate::config::ACCESS_LIFETIMES;
 
 /// How long others may keep the public set, in seconds.
 pub const MAX_AGE: i64 = 300;
 /// How long a retired key still verifies, in seconds: twice the longest life of an access token, and what others keep.
-pub const OVERLAP: i64 = 2 * 900 + MAX_AGE;
+pub const OVERLAP: i64 = 2 * *ACCESS_LIFETIMES.end() + MAX_AGE;
 const _: () = assert!(MAX_AGE <= OVERLAP / 2);
 
 /// A fresh key, its private half sealed under the master key.

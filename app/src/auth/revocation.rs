@@ -121,7 +121,7 @@ impl Control {
         let _ = self.done.subscribe().wait_for(|done| *done > 0).await;
     }
 
-    fn add(&self, news: &[feed::News]) {
+    pub(super) fn add(&self, news: &[feed::News]) {
         let now = Instant::now();
         let mut fresh = false;
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);

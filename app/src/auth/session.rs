@@ -153,7 +153,13 @@ pub async fn refresh(
             Ok(issue(state, &signer, &user, next, signed_in_at.unix_timestamp(), now))
         }
         sessions::Advanced::Reused { user } => {
-            tracing::warn!(user.id = %user, session.id = %token.session, "authn_token_reuse: a refresh token came twice, its session is ended");
+            tracing::warn!(
+                request_id = caller.request_id.as_deref(),
+                event = "authn_token_reuse",
+                user.id = %user,
+                session.id = %token.session,
+                "a refresh token came twice, its session is ended"
+            );
             state.control.caught_up().await;
             Err(ApiError::InvalidGrant)
         }

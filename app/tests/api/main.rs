@@ -11,7 +11,6 @@ mod database_tls;
 mod dev;
 mod failures;
 mod handover;
-mod key_files;
 mod keys;
 mod limits;
 mod migrate;

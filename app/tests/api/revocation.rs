@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::{JoinHandle, sleep, spawn},
     time::{Duration, Instant},
@@ -17,49 +17,14 @@ use crate::support::{
     database::session,
     http::Connection,
     process::Slot,
+    watch::{STALL, Watch},
 };
 
 const PAGE: &str = "Content-Type: application/json\r\nSec-Fetch-Site: same-origin\r\nOrigin: https://localhost\r\n";
 const LIMIT: Duration = Duration::from_secs(1);
-/// A machine on which a thread that wants to run waits for so long measures nothing.
-const STALL: Duration = Duration::from_millis(200);
 
 fn rounds() -> usize {
     if std::env::var_os("TEST_FULL").is_some() { 100 } else { 5 }
-}
-
-/// The longest time for which a thread that wanted to run did not, since it was asked last.
-struct Watch {
-    stop: Arc<AtomicBool>,
-    worst: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Watch {
-    fn start() -> Self {
-        let (stop, worst) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (until, longest) = (stop.clone(), worst.clone());
-        let watch = move || {
-            while !until.load(Relaxed) {
-                let (begun, pause) = (Instant::now(), Duration::from_millis(5));
-                sleep(pause);
-                let late = begun.elapsed().saturating_sub(pause).as_millis() as u64;
-                longest.fetch_max(late, Relaxed);
-            }
-        };
-        Self { stop, worst, thread: Some(spawn(watch)) }
-    }
-
-    fn worst(&self) -> Duration {
-        Duration::from_millis(self.worst.swap(0, Relaxed))
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.store(true, Relaxed);
-        self.thread.take().unwrap().join().unwrap();
-    }
 }
 
 /// Two slots of one site; somebody asks both all the time.

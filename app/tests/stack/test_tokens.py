@@ -192,7 +192,7 @@ def test_b12_nobody_we_know(stack, signer, refused):
     refused(*(signer.token(ver=value) for value in (..., None, "1", 1.0, True, 0, -1, 2**31)))
     refused(*(signer.token(scope=value) for value in (..., None, "", "notes ", "a  b", 'a"b', ["notes"])))
     refused(*(signer.token(amr=value) for value in (..., None, [], "pwd", [1], [""])))
-    refused(signer.token(sub=str(uuid.uuid4())))
+    refused(signer.token(sub=str(uuid.uuid4())), code="token_revoked")
 
 
 def test_b12_an_account_that_was_disabled(stack, client):

@@ -1,6 +1,8 @@
 //! The four addresses of djangorestframework-simplejwt, so that its clients need no change: its fields, its statuses, its
 //! bodies. The sessions are the same as those of `/api/v1/auth/token`; a refresh token is of one use, as with Django's
-//! `ROTATE_REFRESH_TOKENS` and `BLACKLIST_AFTER_ROTATION`.
+//! `ROTATE_REFRESH_TOKENS` and `BLACKLIST_AFTER_ROTATION`. Where the two differ, we are stricter with tokens (one that is used
+//! twice ends its session, and a sign-out the access token, too), and forgive a lost answer for ten seconds; OPTIONS and
+//! `multipart/form-data` are not answered.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Serialize;

@@ -77,14 +77,17 @@ fn has_hsts(text: &str) -> bool {
         || text.lines().any(|line| line.trim().starts_with("on \"max-age="))
 }
 
-/// All values of a directive, and the file of each (`nginx -T` names it before its text).
+/// All values of a directive, and the file of each (`nginx -T` names it before its text), but in services/: those are not
+/// the application, and may have limits of their own.
 fn values<'a>(text: &'a str, directive: &str) -> Vec<(&'a str, &'a str)> {
-    let mut file = "nginx";
+    let (mut file, mut of_service) = ("nginx", false);
     let mut values = Vec::new();
     for line in text.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix("# configuration file ") {
             file = name.trim_end_matches(':').rsplit('/').next().unwrap_or(name);
-        } else if let Some(rest) = line.strip_prefix(directive)
+            of_service = name.contains("/services/");
+        } else if !of_service
+            && let Some(rest) = line.strip_prefix(directive)
             && rest.starts_with([' ', '\t'])
             && let Some((value, _)) = rest.split_once(';')
         {
@@ -159,6 +162,8 @@ mod tests {
             assert!(shipped.contains(good), "{good}");
             assert_eq!(ids(&shipped.replace(good, bad)), [id]);
         }
+        let own = "# configuration file /run/nginx/services/own.conf:\nproxy_read_timeout 5s;\n";
+        assert_eq!(ids(&format!("{shipped}\n{own}")), [""; 0]);
         let site = Settings { domain: "example.org".into(), ..Settings::default() };
         let ids = |text: &str| found(|findings| look(text, &site, true, findings));
         assert_eq!(ids(&shipped), ["nginx.hsts"], "as for localhost");

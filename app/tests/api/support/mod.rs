@@ -2,11 +2,11 @@
 
 pub mod again;
 pub mod app;
-pub mod clock;
 pub mod database;
 pub mod http;
 pub mod process;
 pub mod proxy;
+pub mod watch;
 
 /// For tests that wait for one thing after another.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::{EMAIL, never_tend};
 use crate::support::{
     app::{PASSWORD, Site, TestApp},
     database::MASTER_KEY,
@@ -20,7 +21,6 @@ use crate::support::{
     until,
 };
 
-const EMAIL: &str = "ada@example.org";
 const KINDS: [&str; 3] = ["MASTER_KEY", "REFRESH_KEY", "PEPPER"];
 
 struct Files(TempDir);
@@ -79,7 +79,7 @@ fn key() -> String {
     encode(&random::<32>())
 }
 
-fn refresh(app: &TestApp, tokens: &Value) -> (u16, Value) {
+fn refreshed(app: &TestApp, tokens: &Value) -> (u16, Value) {
     let body = json!({"refresh_token": tokens["refresh_token"]});
     let reply = app.anon().post("/api/v1/auth/token/refresh", &body);
     (reply.status, reply.json())
@@ -109,15 +109,15 @@ fn a_new_refresh_key_ends_no_session_and_a_wrong_file_changes_nothing() {
     let id = files.add("REFRESH_KEY");
     assert_ne!(made_by(&first), id);
     taken(&app, "REFRESH_KEY", 1);
-    let (status, second) = refresh(&app, &first);
+    let (status, second) = refreshed(&app, &first);
     assert_eq!((status, made_by(&second)), (200, id.clone()));
-    let (status, third) = refresh(&app, &second);
+    let (status, third) = refreshed(&app, &second);
     assert_eq!((status, made_by(&third)), (200, id));
 
     let good = files.read("REFRESH_KEY");
     files.write("REFRESH_KEY", &format!("{good}nonsense\n"));
     app.slot.wait_for(|slot| slot.log().contains("line 3 must be"));
-    let (status, fourth) = refresh(&app, &third);
+    let (status, fourth) = refreshed(&app, &third);
     assert_eq!(status, 200);
     // Two looks later it is still said once.
     sleep(Duration::from_secs(11));
@@ -128,8 +128,12 @@ fn a_new_refresh_key_ends_no_session_and_a_wrong_file_changes_nothing() {
     let new = good.lines().last().unwrap();
     files.write("REFRESH_KEY", new);
     taken(&app, "REFRESH_KEY", 2);
-    assert_eq!(refresh(&app, &first).1["code"], "invalid_grant", "and it ends no session by that");
-    assert_eq!(refresh(&app, &fourth).0, 200);
+    assert_eq!(
+        refreshed(&app, &first).1["code"],
+        "invalid_grant",
+        "and it ends no session by that"
+    );
+    assert_eq!(refreshed(&app, &fourth).0, 200);
 }
 
 #[test]
@@ -176,6 +180,7 @@ fn a_lost_master_key_that_is_put_back_is_used_without_a_restart() {
     let files = Files::new();
     let app = files.app();
     app.user("ada");
+    never_tend(&app);
     let (kept, other) = (files.read("MASTER_KEY"), key());
     files.write("MASTER_KEY", &other);
     app.slot.wait_for(|slot| slot.log().contains("no sign-in and no refresh is possible"));

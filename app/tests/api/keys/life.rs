@@ -1,170 +1,17 @@
-//! Signing keys: one replaces another while everybody stays signed in, and a leaked one is dead at once.
+//! A signing key's life: made, published, signing, retired, ended; or revoked.
 
-use std::{
-    collections::HashSet,
-    path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    thread::{self, sleep},
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, thread::sleep, time::Duration};
 
-use roadstead::{
-    auth::secret::decode,
-    db::{Db, jobs},
-};
-use serde_json::{Value, json};
+use roadstead::db::{Db, jobs};
+use serde_json::json;
 
+use super::{EMAIL, keys, kid, me, never_tend, pair, published, refresh, signed_in, sockets, tend};
 use crate::support::{
     app::{PASSWORD, TestApp},
     block_on,
-    clock::Watch,
-    http::{Connection, Reply},
-    process::Slot,
+    http::Connection,
     until,
 };
-
-const EMAIL: &str = "ada@example.org";
-
-/// Two slots, and an account.
-fn pair() -> (TestApp, Slot) {
-    let app = TestApp::spawn();
-    app.user("ada");
-    let green = app.site.ready("green");
-    (app, green)
-}
-
-fn sockets(app: &TestApp, green: &Slot) -> [PathBuf; 2] {
-    [app.slot.socket.clone(), green.socket.clone()]
-}
-
-fn signed_in(app: &TestApp) -> Value {
-    let reply = app.sign_in(EMAIL, PASSWORD);
-    assert_eq!(reply.status, 200, "{reply:?}");
-    reply.json()
-}
-
-fn me(connection: &mut Connection, access: &Value) -> Reply {
-    let bearer = format!("Authorization: Bearer {}\r\n", access.as_str().unwrap());
-    connection.exchange("GET /api/v1/me", &bearer, b"").unwrap()
-}
-
-fn refresh(connection: &mut Connection, token: &Value) -> Reply {
-    let body = json!({"refresh_token": token}).to_string();
-    connection.post("/api/v1/auth/token/refresh", "application/json", body.as_bytes()).unwrap()
-}
-
-/// Which key signed it.
-fn kid(access: &Value) -> String {
-    let header = decode(access.as_str().unwrap().split('.').next().unwrap()).unwrap();
-    serde_json::from_slice::<Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
-}
-
-fn published(app: &TestApp) -> HashSet<String> {
-    let set = app.anon().get("/.well-known/jwks.json").json();
-    let kid = |key: &Value| key["kid"].as_str().unwrap().to_owned();
-    set["keys"].as_array().unwrap().iter().map(kid).collect()
-}
-
-fn keys(app: &TestApp, words: &[&str]) -> String {
-    let (done, said) = app.run(&[&["keys"], words].concat(), "");
-    assert!(done, "{words:?}: {said}");
-    said
-}
-
-/// The keys' job, now, by whichever slot.
-fn tend(app: &TestApp) {
-    app.change("UPDATE jobs SET due_at = now(), done_at = NULL WHERE name = 'keys'");
-    until("the job is done", || {
-        app.value("SELECT count(done_at) FROM jobs WHERE name = 'keys'") == "1"
-    });
-}
-
-#[test]
-fn a_rotation_under_load_refuses_nobody() {
-    let (app, green) = pair();
-    let sockets = sockets(&app, &green);
-    let first = kid(&signed_in(&app)["access_token"]);
-    let stop = AtomicBool::new(false);
-    // Each goes to both slots in turn, and refreshes now here, now there.
-    let visit = |mut tokens: Value| {
-        let mut slots = sockets.each_ref().map(|socket| Connection::open(socket).unwrap());
-        let (mut answers, mut kids, mut refreshed) = (0, Vec::new(), Instant::now());
-        while !stop.load(Relaxed) {
-            for slot in &mut slots {
-                let reply = me(slot, &tokens["access_token"]);
-                assert_eq!(reply.status, 200, "{reply:?}");
-                answers += 1;
-                if refreshed.elapsed() > Duration::from_millis(2_500) {
-                    let reply = refresh(slot, &tokens["refresh_token"]);
-                    assert_eq!(reply.status, 200, "{reply:?}");
-                    tokens = reply.json();
-                    kids.push(kid(&tokens["access_token"]));
-                    refreshed = Instant::now();
-                }
-            }
-            sleep(Duration::from_millis(2));
-        }
-        (answers, kids)
-    };
-    thread::scope(|scope| {
-        let visitors = [(); 3].map(|()| {
-            let tokens = signed_in(&app);
-            scope.spawn(|| visit(tokens))
-        });
-        // Should one of them fail, the others end, too.
-        let said = keys(&app, &["rotate"]);
-        let next = said.split(' ').next().unwrap().to_owned();
-        let begun = Instant::now();
-        let signs = format!("SELECT signs_from < now() FROM signing_keys WHERE kid = '{next}'");
-        while begun.elapsed() < Duration::from_secs(40) && app.value(&signs) != "t" {
-            sleep(Duration::from_millis(50));
-        }
-        sleep(Duration::from_secs(6));
-        stop.store(true, Relaxed);
-        for visitor in visitors {
-            let (answers, kids) = visitor.join().unwrap();
-            assert!(answers > 100, "{answers}");
-            assert_eq!(kids.last(), Some(&next), "after {first}: {kids:?}");
-        }
-    });
-}
-
-#[test]
-fn a_revoked_key_is_dead_on_both_slots_in_under_a_second_and_a_refresh_helps() {
-    let (app, green) = pair();
-    let mut slots = sockets(&app, &green).map(|socket| Connection::open(&socket).unwrap());
-    for attempt in 0.. {
-        let tokens = signed_in(&app);
-        let access = &tokens["access_token"];
-        for slot in &mut slots {
-            assert_eq!(me(slot, access).status, 200);
-        }
-        let dead = kid(access);
-        let watch = Watch::start();
-        let said = keys(&app, &["revoke", &dead]);
-        for slot in &mut slots {
-            while me(slot, access).status == 200 {}
-        }
-        let (took, stood_still) = watch.stop();
-        // What this machine took from everybody says nothing about us.
-        if stood_still > Duration::from_millis(200) && attempt < 4 {
-            continue;
-        }
-        assert!(took.saturating_sub(stood_still) < Duration::from_secs(1), "{took:?}, {said}");
-        for slot in &mut slots {
-            assert_eq!(me(slot, access).problem()["code"], "token_invalid");
-        }
-        assert!(!published(&app).contains(&dead));
-        let next = refresh(&mut slots[1], &tokens["refresh_token"]).json();
-        assert!(said.contains(&format!("{} signs from now on", kid(&next["access_token"]))));
-        for slot in &mut slots {
-            assert_eq!(me(slot, &next["access_token"]).status, 200);
-        }
-        let noted = "SELECT details->>'kid' FROM audit_events WHERE event = 'signing_key_revoked' ORDER BY id DESC";
-        assert_eq!(app.value(noted), dead);
-        return;
-    }
-}
 
 #[test]
 fn one_process_of_all_does_a_job_and_when_it_dies_another_does() {
@@ -245,6 +92,7 @@ fn without_a_key_that_signs_no_refresh_token_is_used_up_and_a_new_key_cures_it()
     app.user("ada");
     let tokens = signed_in(&app);
     let mut slot = Connection::open(&app.slot.socket).unwrap();
+    never_tend(&app);
     app.change("UPDATE signing_keys SET master_kid = NULL, ciphertext = ciphertext || 'x'");
     app.slot.wait_for(|slot| slot.log().contains("no sign-in and no refresh is possible"));
     let sessions = app.value("SELECT count(*) FROM sessions");
