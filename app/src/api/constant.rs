@@ -34,7 +34,9 @@ impl Constant {
             None => false,
         };
         let mut reply = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-        reply.insert_header(ETag(self.tag.clone())).insert_header((CACHE_CONTROL, "no-cache"));
+        reply
+            .insert_header(ETag(self.tag.clone()))
+            .insert_header((CACHE_CONTROL, "public, no-cache"));
         if known {
             return reply.finish();
         }

@@ -86,6 +86,8 @@ def explore(stack, tmp_path, *tables, but=TOO_STRICT):
     options = ["--config-file", config, "run", f"{stack.url}/api/openapi.json", "--tls-verify", stack.ca]
     options += ["--phases", "coverage,fuzzing", "--generation-deterministic", "--max-examples", EXAMPLES]
     options += ["--checks", "all", "--exclude-checks", but, "--continue-on-failure", "--no-color", "--warnings", "off"]
+    # The machine may be busy with other things.
+    options += ["--request-timeout", 60, "--suppress-health-check", "all"]
     done = run(program, *options, cwd=tmp_path, check=False, timeout=1800)
     assert done.returncode == 0, done.stdout
     assert "Coverage" in done.stdout and "Fuzzing" in done.stdout, done.stdout
