@@ -46,6 +46,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::GET,    "/internal/metrics",             metrics::show),
         route(Method::GET,    "/.well-known/jwks.json",        jwks::show),
         route(Method::GET,    "/api/openapi.json",             openapi::show),
+        route(Method::GET,    "/api/docs",                     docs::there),
         route(Method::GET,    "/api/docs/",                    docs::page),
         route(Method::GET,    "/api/docs/initializer.js",      docs::initializer),
         route(Method::GET,    "/api/docs/swagger-ui.css",      docs::style),

@@ -3,7 +3,10 @@
 
 use std::sync::LazyLock;
 
-use actix_web::{HttpRequest, HttpResponse, http::header::CONTENT_SECURITY_POLICY};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CONTENT_SECURITY_POLICY, LOCATION},
+};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
 use super::constant::Constant;
@@ -25,6 +28,11 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 fn packed(kind: &'static str, name: &str) -> Constant {
     let file = archive::gzip(SWAGGER_UI_VENDORED, name).expect("a test asks for it");
     Constant::gzipped(kind, file)
+}
+
+/// `GET /api/docs`
+pub async fn there(_: Public) -> Result<HttpResponse, ApiError> {
+    Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, "/api/docs/")).finish())
 }
 
 /// `GET /api/docs/`
