@@ -11,24 +11,13 @@ use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
 use super::constant::Constant;
 use crate::{auth::access::Public, error::ApiError, server::dev};
+use archive::{Member, find, gzip};
 
 mod archive;
 
-static PAGE: LazyLock<Constant> =
-    LazyLock::new(|| Constant::new("text/html; charset=utf-8", include_str!("index.html")));
-static INITIALIZER: LazyLock<Constant> =
-    LazyLock::new(|| Constant::new(JAVASCRIPT, include_str!("initializer.js")));
-static STYLE: LazyLock<Constant> =
-    LazyLock::new(|| packed("text/css; charset=utf-8", "/dist/swagger-ui.css"));
-static SCRIPT: LazyLock<Constant> =
-    LazyLock::new(|| packed(JAVASCRIPT, "/dist/swagger-ui-bundle.js"));
-
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-
-fn packed(kind: &'static str, name: &str) -> Constant {
-    let file = archive::gzip(SWAGGER_UI_VENDORED, name).expect("a test asks for it");
-    Constant::gzipped(kind, file)
-}
+const SCRIPT: Member = find(SWAGGER_UI_VENDORED, b"/dist/swagger-ui-bundle.js");
+const STYLE: Member = find(SWAGGER_UI_VENDORED, b"/dist/swagger-ui.css");
 
 /// `GET /api/docs`
 pub async fn there(_: Public) -> Result<HttpResponse, ApiError> {
@@ -37,6 +26,8 @@ pub async fn there(_: Public) -> Result<HttpResponse, ApiError> {
 
 /// `GET /api/docs/`
 pub async fn page(_: Public, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    static PAGE: LazyLock<Constant> =
+        LazyLock::new(|| Constant::new("text/html; charset=utf-8", include_str!("index.html")));
     let mut reply = PAGE.reply(&request);
     // In production nginx says it.
     let policy = dev::POLICY.parse().expect("header text");
@@ -46,15 +37,22 @@ pub async fn page(_: Public, request: HttpRequest) -> Result<HttpResponse, ApiEr
 
 /// `GET /api/docs/initializer.js`
 pub async fn initializer(_: Public, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    static INITIALIZER: LazyLock<Constant> =
+        LazyLock::new(|| Constant::new(JAVASCRIPT, include_str!("initializer.js")));
     Ok(INITIALIZER.reply(&request))
 }
 
 /// `GET /api/docs/swagger-ui.css`
 pub async fn style(_: Public, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Ok(STYLE.reply(&request))
+    static FILE: [u8; STYLE.size()] = gzip(SWAGGER_UI_VENDORED, STYLE);
+    static STYLE_SHEET: LazyLock<Constant> =
+        LazyLock::new(|| Constant::gzipped("text/css; charset=utf-8", &FILE[..]));
+    Ok(STYLE_SHEET.reply(&request))
 }
 
 /// `GET /api/docs/swagger-ui-bundle.js`
 pub async fn script(_: Public, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Ok(SCRIPT.reply(&request))
+    static FILE: [u8; SCRIPT.size()] = gzip(SWAGGER_UI_VENDORED, SCRIPT);
+    static BUNDLE: LazyLock<Constant> = LazyLock::new(|| Constant::gzipped(JAVASCRIPT, &FILE[..]));
+    Ok(BUNDLE.reply(&request))
 }
