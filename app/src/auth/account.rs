@@ -8,7 +8,6 @@ use super::{
     caller::Caller,
     limits,
     password::{self, Verdict},
-    refresh::RefreshToken,
     session::{self, Issued, Kind},
 };
 use crate::{
@@ -25,7 +24,7 @@ fn wrong(field: &'static str, problem: &'static str) -> ApiError {
     ApiError::Invalid(vec![FieldError::new(field, problem)])
 }
 
-/// Ends all other sessions, and gives this one a new pair of tokens.
+/// Ends all sessions and begins a new one in place of this one: whoever has stolen its tokens has nothing, either.
 pub async fn change_password(
     state: &AppState,
     user: &CurrentUser,
@@ -60,15 +59,16 @@ pub async fn change_password(
         // Changed meanwhile, by another session: then this one is over.
         return Err(wrong("current_password", "has just been changed"));
     }
-    sessions::end_all(&change, row.id, Some(user.session), "password_changed").await?;
-    let own = sessions::renew(&change, user.session).await?;
-    let (kind, generation, auth_time) = own.ok_or(ApiError::Token(TokenError::Revoked))?;
+    let kind = sessions::kind(&change, user.session).await?;
+    let kind = kind.ok_or(ApiError::Token(TokenError::Revoked))?;
+    sessions::end_all(&change, row.id, None, "password_changed").await?;
+    let next = sessions::insert(&change, row.id, kind, caller).await?;
     let event = Event::of("authn_password_change", row.id).session(user.session);
+    let event = event.details(json!({"next_session": next.session}));
     audit::record(&change, caller, event).await?;
     change.commit().await?;
     state.control.caught_up().await;
-    let next = RefreshToken { session: user.session, generation };
-    Ok((kind, session::issue(state, &signer, &row, next, auth_time.unix_timestamp(), now)))
+    Ok((kind, session::issue(state, &signer, &row, next, now, now)))
 }
 
 /// What ends with it: all sessions of a disabled account; the tokens of one with other rights, which a refresh replaces.

@@ -7,13 +7,13 @@ use super::{
     access::{Account, CurrentUser, Permission as _, scope_of},
     cache::{Known, Sight},
     caller::Caller,
-    secret,
+    limits, secret,
 };
 use crate::{
     db::{
         api_keys::{self, ApiKeyRow},
         audit::{self, Event},
-        users,
+        sessions, users,
     },
     error::{ApiError, TokenError},
     state::AppState,
@@ -81,10 +81,15 @@ pub async fn create(
     days: i32,
     caller: &Caller,
 ) -> Result<(String, ApiKeyRow), ApiError> {
+    limits::new_api_key(state, owner.id, owner.session, caller).await?;
     let (key, digest) = generate();
     let change = state.db.begin().await?;
     // Two at once would both count 49.
     users::lock(&change, owner.id).await?;
+    // Ended by another slot a moment ago: what it makes would outlive it.
+    if sessions::kind(&change, owner.session).await?.is_none() {
+        return Err(ApiError::Token(TokenError::Revoked));
+    }
     if api_keys::count(&change, owner.id).await? >= MOST {
         return Err(ApiError::Conflict {
             code: "too_many_api_keys",

@@ -1,4 +1,4 @@
-//! How often somebody may try a password, or refresh: counted before anything costly, in the database, so that both slots count as one.
+//! How often somebody may try a password, refresh, or make an API key: counted before anything costly, in the database, so that both slots count as one.
 //!
 //! An account has no lock that a stranger could close: the browsers that it was signed in with are counted on their own
 //! (`device`), and for all others it slows down. By the e-mail address, so that one without an account is no different.
@@ -52,6 +52,11 @@ impl Rules {
     /// 30 refreshes a minute.
     fn session(&self, session: Uuid) -> Bucket {
         self.bucket(format!("session:{session}"), self.limit * 3, 60)
+    }
+
+    /// 100 new ones an hour: each that is revoked is news to every process, and remembered for longer than that.
+    fn api_keys(&self, user: Uuid) -> Bucket {
+        self.bucket(format!("api_keys:{user}"), self.limit * 10, 3600)
     }
 
     fn bucket(&self, name: String, limit: i32, seconds: i32) -> Bucket {
@@ -115,6 +120,16 @@ pub async fn refresh(state: &AppState, session: Uuid, caller: &Caller) -> Result
     count(state, &[bucket], Whose { email: None, session: Some(session) }, caller).await
 }
 
+pub async fn new_api_key(
+    state: &AppState,
+    user: Uuid,
+    session: Uuid,
+    caller: &Caller,
+) -> Result<(), ApiError> {
+    let bucket = Rules::of(state).api_keys(user);
+    count(state, &[bucket], Whose { email: None, session: Some(session) }, caller).await
+}
+
 async fn count(
     state: &AppState,
     buckets: &[Bucket],
@@ -162,6 +177,7 @@ mod tests {
             rules.account(&account),
             rules.password(Uuid::max()),
             rules.session(Uuid::max()),
+            rules.api_keys(Uuid::max()),
         ] {
             assert!(bucket.name.len() <= 200 && bucket.limit > 0, "{bucket:?}");
         }

@@ -74,13 +74,20 @@ pub async fn sign_in(
     caller: &Caller,
 ) -> Result<Issued, ApiError> {
     let attempt = limits::sign_in(state, email, caller).await?;
-    let done = evaluate(state, email, password, kind, attempt.queue, caller).await;
+    let queue = attempt.queue;
+    let done = match evaluate(state, email, password.clone(), kind, queue, caller).await {
+        // Another password, a better hash of this one, or disabled: that decides.
+        Ok(None) => evaluate(state, email, password, kind, queue, caller).await,
+        done => done,
+    };
+    let done = done.and_then(|issued| issued.ok_or(ApiError::WrongCredentials));
     if !matches!(done, Err(ApiError::WrongCredentials)) {
         attempt.give_back(state).await;
     }
     done
 }
 
+/// `None` when the account was changed meanwhile.
 async fn evaluate(
     state: &AppState,
     email: &str,
@@ -88,12 +95,12 @@ async fn evaluate(
     kind: Kind,
     queue: Queue,
     caller: &Caller,
-) -> Result<Issued, ApiError> {
+) -> Result<Option<Issued>, ApiError> {
     let user = users::find_by_email(&state.db.get().await?, email).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     // Without a connection in hand: others need it meanwhile.
     let verdict = state.passwords.verify(password.clone(), hash, queue).await?;
-    let user = match user {
+    let mut user = match user {
         Some(user) if verdict != Verdict::Wrong && user.disabled_at.is_none() => user,
         refused => {
             let user = refused.map(|user| user.id);
@@ -107,31 +114,32 @@ async fn evaluate(
         && let Ok(hash) = state.passwords.hash(password).await
     {
         let client = state.db.get().await?;
-        users::set_password_hash(&client, user.id, &user.password_hash, &hash).await?;
+        if users::set_password_hash(&client, user.id, &user.password_hash, &hash).await? {
+            user.password_hash = hash;
+        }
     }
     begin(state, &user, kind, caller).await
 }
 
-/// The session of a user whose password was right.
+/// The session of a user whose password was right; `None` when the account was changed since `user` was read.
 pub async fn begin(
     state: &AppState,
     user: &UserRow,
     kind: Kind,
     caller: &Caller,
-) -> Result<Issued, ApiError> {
+) -> Result<Option<Issued>, ApiError> {
     let (keys, now) = (state.keys.get(), state.now());
     // Asked first: without a key that signs, no session begins.
     let signer = keys.signing(now)?;
     let change = state.db.begin().await?;
-    // Disabled while the password was hashed?
-    if !users::set_signed_in(&change, user.id).await? {
-        return Err(ApiError::WrongCredentials);
+    if !users::set_signed_in(&change, user).await? {
+        return Ok(None);
     }
     let token = sessions::insert(&change, user.id, kind, caller).await?;
     let event = Event::of("authn_login_success", user.id).session(token.session);
     audit::record(&change, caller, event).await?;
     change.commit().await?;
-    Ok(issue(state, &signer, user, token, now, now))
+    Ok(Some(issue(state, &signer, user, token, now, now)))
 }
 
 /// RFC 6749 section 6, with rotation: RFC 9700 section 4.14.2.

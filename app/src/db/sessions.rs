@@ -191,15 +191,10 @@ pub async fn end_all(
     client.execute(sql, &[&user, &but, &reason]).await
 }
 
-/// The next generation of one's own, for somebody who has just proved again who they are: kind, generation, that moment.
-pub async fn renew(
-    client: &Client,
-    session: Uuid,
-) -> Result<Option<(Kind, i32, OffsetDateTime)>, DbError> {
-    let sql =
-        "UPDATE sessions SET generation = generation + 1, rotated_at = now(), auth_time = now()
-               WHERE id = $1 AND revoked_at IS NULL AND idle_expires_at > now()
-               RETURNING kind, generation, auth_time";
+/// Of which kind it is; `None` when it has ended. For a decision, call `users::lock` before.
+pub async fn kind(client: &Client, session: Uuid) -> Result<Option<Kind>, DbError> {
+    let sql = "SELECT kind FROM sessions
+               WHERE id = $1 AND revoked_at IS NULL AND idle_expires_at > now()";
     let row = client.query_opt(sql, &[&session]).await?;
-    Ok(row.map(|row| (Kind::of_word(row.get("kind")), row.get("generation"), row.get("auth_time"))))
+    Ok(row.map(|row| Kind::of_word(row.get("kind"))))
 }

@@ -74,11 +74,12 @@ pub async fn insert(
     Ok(id)
 }
 
-/// False when the account is disabled. In a transaction the row's lock makes `set_disabled` wait, and
-/// it then sees the session that is about to begin.
-pub async fn set_signed_in(client: &Client, id: Uuid) -> Result<bool, DbError> {
-    let sql = "UPDATE users SET last_sign_in_at = now() WHERE id = $1 AND disabled_at IS NULL";
-    Ok(client.execute(sql, &[&id]).await? == 1)
+/// False when the account is disabled, or its password is no longer the one that was right. In a transaction the row's lock
+/// makes whoever disables it, or changes its password, wait, and they then see the session that is about to begin.
+pub async fn set_signed_in(client: &Client, user: &UserRow) -> Result<bool, DbError> {
+    let sql = "UPDATE users SET last_sign_in_at = now()
+               WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
+    Ok(client.execute(sql, &[&user.id, &user.password_hash]).await? == 1)
 }
 
 /// Until the transaction ends, nobody else changes the account or ends many of its sessions; false when there is none.

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{Client, TestApp},
+    block_on,
+    database::session,
     http::Connection,
 };
 
@@ -162,6 +164,46 @@ fn the_living_keys_are_listed_newest_first_and_are_fifty_at_the_most() {
     made(&ada, "one more", "notes");
     let listed = names(&ada);
     assert_eq!((listed.len(), &*listed[0], &*listed[49]), (50, "one more", "1"));
+}
+
+#[test]
+fn an_account_makes_so_many_keys_an_hour_however_many_it_revokes() {
+    let app = TestApp::with(&[("ROADSTEAD_AUTH__SIGN_IN_LIMIT", "2")]);
+    let (ada, bob) = (app.user("ada"), app.user("bob"));
+    for number in 0..20 {
+        let key = made(&ada, &format!("{number}"), "notes");
+        assert_eq!(ada.delete(&format!("/api/v1/api-keys/{}", text(&key["id"]))).status, 204);
+    }
+    let body = json!({"name": "late", "scope": "notes", "expires_in_days": 1});
+    let refused = ada.post("/api/v1/api-keys", &body);
+    assert_eq!((refused.status, &refused.problem()["code"]), (429, &json!("too_many_attempts")));
+    made(&bob, "of another", "notes");
+}
+
+#[test]
+fn a_session_that_has_ended_makes_no_key() {
+    let app = TestApp::spawn();
+    let ada = app.user("ada");
+    let superuser = app.site.db.superuser();
+    let end = block_on(session(&superuser));
+    // By another slot, and this one has not heard.
+    let sql = "BEGIN; SELECT FROM users FOR NO KEY UPDATE;
+               UPDATE sessions SET revoked_at = now(), revoked_reason = 'by_user'";
+    block_on(end.batch_execute(sql)).unwrap();
+    std::thread::scope(|scope| {
+        let token = ada.token();
+        let asking = scope.spawn(|| {
+            let body = json!({"name": "late", "scope": "notes", "expires_in_days": 1});
+            app.anon().with_token(token).post("/api/v1/api-keys", &body)
+        });
+        let waits = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        wait_for("the request waits for the account", || app.value(waits) == "1");
+        block_on(end.batch_execute("COMMIT")).unwrap();
+        let refused = asking.join().unwrap();
+        assert_eq!((refused.status, &refused.problem()["code"]), (401, &json!("token_revoked")));
+    });
+    assert_eq!(app.value("SELECT count(*) FROM api_keys"), "0");
 }
 
 #[test]

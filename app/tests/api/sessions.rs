@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{Client, PASSWORD, TestApp},
+    block_on,
+    database::session,
     http::{Connection, Reply},
+    until,
 };
 
 const PAGE: &str = "Content-Type: application/json\r\nSec-Fetch-Site: same-origin\r\nOrigin: https://localhost\r\n";
@@ -207,6 +210,8 @@ fn e6_a_new_password_needs_the_old_one_and_ends_the_other_sessions() {
     let changed = change(PASSWORD, OTHER);
     assert_eq!(changed.status, 200, "{changed:?}");
     assert_dead(&app, &other);
+    // Nor has anybody who has stolen her own.
+    assert_dead(&app, &here);
     assert_alive(&app, &changed.json());
     assert_eq!(refresh(&app, &changed.json()).status, 200);
     assert_eq!(app.sign_in("ada@example.org", PASSWORD).status, 401);
@@ -215,6 +220,31 @@ fn e6_a_new_password_needs_the_old_one_and_ends_the_other_sessions() {
     assert_eq!(events(&app, "authn_password_change_fail"), "1");
     let dump = app.dump();
     assert!(!dump.contains(OTHER) && !app.slot.log().contains(OTHER));
+}
+
+#[test]
+fn e6_a_sign_in_with_the_old_password_does_not_outlive_its_change() {
+    let app = TestApp::spawn();
+    app.user("ada");
+    let sessions = || app.value("SELECT count(*) FROM sessions");
+    let before = sessions();
+    // Hers is changed, and that is not committed yet, while the old one is found right.
+    let superuser = app.site.db.superuser();
+    let change = block_on(session(&superuser));
+    let sql =
+        "BEGIN; UPDATE users SET password_hash = replace(password_hash, 'm=65536', 'm=65535')";
+    block_on(change.batch_execute(sql)).unwrap();
+    std::thread::scope(|scope| {
+        let signing_in = scope.spawn(|| app.sign_in("ada@example.org", PASSWORD));
+        let waits = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        until("the sign-in waits for the change", || app.value(waits) == "1");
+        block_on(change.batch_execute("COMMIT")).unwrap();
+        let reply = signing_in.join().unwrap();
+        assert_eq!((reply.status, &reply.problem()["code"]), (401, &json!("wrong_credentials")));
+    });
+    assert_eq!(sessions(), before);
+    assert_eq!(events(&app, "authn_login_fail"), "1");
 }
 
 #[test]
@@ -360,14 +390,12 @@ fn the_audit_log_is_only_added_to_and_loses_what_is_over_its_time() {
     for sql in
         ["DELETE FROM audit_events", "UPDATE audit_events SET event = 'x'", "TRUNCATE audit_events"]
     {
-        let refused = crate::support::block_on(async {
-            crate::support::database::session(&app_role).await.batch_execute(sql).await
-        });
+        let refused = block_on(async { session(&app_role).await.batch_execute(sql).await });
         assert_eq!(refused.unwrap_err().code().unwrap().code(), "42501", "{sql}");
     }
     let purge = || {
-        crate::support::block_on(async {
-            let session = crate::support::database::session(&app_role).await;
+        block_on(async {
+            let session = session(&app_role).await;
             session.query_one("SELECT purge_audit_events()", &[]).await.unwrap().get::<_, i64>(0)
         })
     };

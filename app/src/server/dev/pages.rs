@@ -149,6 +149,7 @@ async fn sign_in(
     let user = users::find_by_email(&client, EMAIL).await?.ok_or(ApiError::NotFound)?;
     drop(client);
     let issued = begin(&state, &user, Kind::Browser, &caller).await?;
+    let issued = issued.ok_or(ApiError::NotFound)?;
     Ok(HttpResponse::SeeOther()
         .insert_header((LOCATION, "/account"))
         .cookie(browser::keep(issued.refresh_token))
