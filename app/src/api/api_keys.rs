@@ -87,6 +87,7 @@ impl NewApiKey {
         (status = 201, body = NewApiKeyReply),
         (status = 400, description = "`invalid_fields`"),
         (status = 409, description = "`too_many_api_keys`"),
+        (status = 429, description = "`too_many_attempts`"),
     ),
 )]
 pub async fn create(

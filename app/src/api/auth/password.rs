@@ -25,7 +25,7 @@ pub struct NewPassword {
     new_password: String,
 }
 
-/// `POST /api/v1/auth/password`: ends all other sessions, and answers as a refresh of this one would.
+/// `POST /api/v1/auth/password`: ends all sessions, and begins a new one in place of this one.
 #[utoipa::path(
     post, path = "/api/v1/auth/password", request_body = NewPassword,
     responses(
