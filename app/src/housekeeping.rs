@@ -55,9 +55,7 @@ pub async fn keep(state: &AppState) {
         if let Err(error) = state.last_use.write(&state.db).await {
             tracing::debug!("last uses are not written: {error}");
         }
-        if let Err(error) = state.tend_keys().await {
-            tracing::warn!("the signing keys are not opened again: {error}");
-        }
+        state.read_key_files();
         for job in [Job::Keys, Job::Purge] {
             match run(state, job).await {
                 Ok(()) => {

@@ -121,7 +121,8 @@ impl AppState {
         companions
     }
 
-    /// The set of signing keys has changed. Whichever can be opened, all of them verify.
+    /// The set of signing keys has changed. Whichever can be opened, all of them verify. Only the feed says so: what
+    /// somebody else read may be older than what it has, and would bring a revoked key back.
     pub fn take_keys(&self, keys: &[StoredKey]) {
         let ring = KeyRing::open(&self.master.get(), keys);
         // News may come more than once.
@@ -138,21 +139,24 @@ impl AppState {
         self.keys.set(ring);
     }
 
-    /// What changes without news: files of keys, and the end of a key's time.
-    pub async fn tend_keys(&self) -> Result<(), DbError> {
+    /// Other files of keys hold from now on; the signing keys, as soon as the feed has opened them again.
+    pub fn read_key_files(&self) {
         self.refresh.0.read_again();
         self.pepper.read_again();
         if self.master.read_again() {
             self.reopen.store(true, Ordering::Relaxed);
         }
-        if self.reopen.load(Ordering::Relaxed) {
-            self.take_keys(&keys::list(&self.db.get().await?).await?);
-            self.reopen.store(false, Ordering::Relaxed);
-        }
+    }
+
+    /// Whether they are to be opened again; once.
+    pub fn reopens_keys(&self) -> bool {
+        self.reopen.swap(false, Ordering::Relaxed)
+    }
+
+    pub fn drop_expired_keys(&self) {
         if let Some(ring) = self.keys.get().without_expired(self.now()) {
             self.keys.set(ring);
         }
-        Ok(())
     }
 
     /// Seconds since 1970.

@@ -28,6 +28,8 @@ pub const INTERVAL: Duration = Duration::from_millis(250);
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// For one look; a connection that hangs is given up.
 const LOOK: Duration = Duration::from_secs(2);
+/// For the first one, which reads all that there is: the others would begin it again and again, and believe nobody.
+const FIRST_LOOK: Duration = Duration::from_secs(15);
 /// How long a request that revokes waits until that holds here.
 const CATCH_UP: Duration = Duration::from_secs(1);
 /// Between two sweeps of what is no longer needed.
@@ -183,15 +185,16 @@ async fn listen(
     said: &mut bool,
 ) -> Result<std::convert::Infallible, DbError> {
     let control = &state.control;
-    let mut feed = feed::Feed::open(session).await?;
+    let mut feed = within(LOOK, feed::Feed::open(session)).await?;
     // Its rows of keys go after a while: who was away for longer than that has missed some.
-    take_keys(state, session).await?;
+    within(LOOK, take_keys(state, session)).await?;
+    let mut patience = FIRST_LOOK;
     let mut swept = Instant::now();
     loop {
         let number = control.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let began = control.started.elapsed();
-        let news = timeout(LOOK, look(state, session, &mut feed)).await;
-        control.add(&news.map_err(|_| DbError::Unavailable("the feed hangs".into()))??);
+        control.add(&within(patience, look(state, session, &mut feed)).await?);
+        patience = LOOK;
         control.heard.store(began.as_millis() as u64, Ordering::Release);
         control.done.send_replace(number);
         if *said {
@@ -209,15 +212,25 @@ async fn listen(
     }
 }
 
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, DbError>>,
+) -> Result<T, DbError> {
+    let hangs = |_| DbError::Unavailable("the feed hangs".into());
+    timeout(patience, work).await.map_err(hangs)?
+}
+
 async fn look(
     state: &AppState,
     session: &Session,
     feed: &mut feed::Feed,
 ) -> Result<Vec<feed::News>, DbError> {
     let news = feed.next(session).await?;
-    if news.iter().any(|news| matches!(news.subject, feed::Subject::Keys)) {
+    if state.reopens_keys() || news.iter().any(|news| matches!(news.subject, feed::Subject::Keys)) {
+        // Should it fail, the next connection begins with it.
         take_keys(state, session).await?;
     }
+    state.drop_expired_keys();
     Ok(news)
 }
 

@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::{Client, PASSWORD, TestApp},
+    app::{Client, PASSWORD, Site, TestApp},
     block_on,
     database::session,
     http::Connection,
@@ -331,4 +331,22 @@ fn a_thousand_requests_are_believed_without_a_statement() {
     assert_eq!(metric(&app, "revocations"), 0.0);
     user.send("DELETE /api/v1/auth/session", PAGE, b"");
     assert_eq!(metric(&app, "revocations"), 1.0);
+}
+
+#[test]
+fn a_slot_that_begins_takes_its_time_to_read_all_that_has_ended() {
+    let site = Site::new();
+    // 100 rows of 40 ms: more than a look may take later on.
+    site.change(
+        "INSERT INTO revocations (kind, session_id, expires_at)
+             SELECT 'session', gen_random_uuid(), revocation_expiry() FROM generate_series(1, 100);
+         ALTER TABLE revocations RENAME TO all_revocations;
+         CREATE FUNCTION slowly(timestamptz) RETURNS timestamptz LANGUAGE plpgsql STABLE AS
+             $$ BEGIN PERFORM pg_sleep(0.04); RETURN $1; END $$;
+         CREATE VIEW revocations AS
+             SELECT kind, session_id, user_id, version, xid, slowly(expires_at) AS expires_at FROM all_revocations;
+         GRANT SELECT ON revocations TO roadstead_app",
+    );
+    let app = TestApp { slot: site.ready("blue"), site };
+    assert_eq!(metric(&app, "revocations"), 100.0);
 }
