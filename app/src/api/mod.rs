@@ -65,7 +65,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::POST,   "/api/token/blacklist/",         simplejwt::blacklist),
         route(Method::GET,    "/api/v1/me",                    me::show),
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
-        route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
+        route(Method::DELETE, "/api/v1/sessions",              sessions::delete_all),
         route(Method::DELETE, "/api/v1/sessions/{id}",         sessions::delete),
         route(Method::GET,    "/api/v1/api-keys",              api_keys::list),
         route(Method::POST,   "/api/v1/api-keys",              api_keys::create),

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Path},
+    web::{Data, Path, Query},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -66,13 +66,24 @@ pub async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Also the one that asks: signs out everywhere.
+    #[serde(default)]
+    current: bool,
+}
+
 /// `DELETE /api/v1/sessions`: ends all of one's own sessions but the one that asks.
-#[utoipa::path(delete, path = "/api/v1/sessions", responses((status = 204)))]
-pub async fn delete_others(
+#[utoipa::path(delete, path = "/api/v1/sessions", params(Which), responses((status = 204)))]
+pub async fn delete_all(
     Require { user, .. }: Require<Account>,
+    which: Query<Which>,
     caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
-    session::end_all(&state, user.id, Some(user.session), "by_user", &caller).await?;
+    let but = (!which.current).then_some(user.session);
+    session::end_all(&state, user.id, but, "by_user", &caller).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -34,7 +34,7 @@ mod operation;
         auth::session::create, auth::session::delete, auth::session::refresh,
         auth::invitation::accept, auth::password::change,
         me::show,
-        sessions::list, sessions::delete_others, sessions::delete,
+        sessions::list, sessions::delete_all, sessions::delete,
         api_keys::list, api_keys::create, api_keys::delete,
         users::list, users::show, users::update, users::end_sessions, users::end_session,
         notes::list, notes::create, notes::show, notes::update, notes::delete,
