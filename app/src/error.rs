@@ -16,6 +16,10 @@ use actix_web::{
     },
 };
 use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 use uuid::Uuid;
 
 use crate::{auth::keys::KeyError, db::DbError};
@@ -121,7 +125,7 @@ impl TokenError {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FieldError {
     pub field: Cow<'static, str>,
     pub message: Cow<'static, str>,
@@ -231,16 +235,40 @@ impl ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// A failure (RFC 9457).
+#[derive(Serialize, ToSchema)]
+pub struct Problem<'a> {
+    /// The status' own phrase.
     title: &'a str,
     status: u16,
+    /// Stays as it is: programs may switch on it.
+    #[schema(schema_with = codes)]
     code: &'a str,
+    /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<Cow<'a, str>>,
+    /// What finds it in the log.
     request_id: &'a str,
+    /// Which fields are wrong.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+}
+
+/// Every `code` that a client can meet: ours, and nginx's own.
+#[rustfmt::skip]
+pub const CODES: &[&str] = &[
+    "bad_request", "bad_json", "invalid_fields", "not_authenticated", "token_invalid", "token_expired", "token_revoked",
+    "malformed_authorization", "wrong_credentials", "invalid_grant", "invalid_invitation", "insufficient_scope",
+    "cross_site", "not_found", "method_not_allowed", "email_taken", "own_account", "too_many_api_keys", "body_too_large",
+    "unsupported_media_type", "too_many_attempts", "overloaded", "unavailable", "deadline_exceeded", "not_ready", "internal",
+    // Only nginx says these.
+    "https_required", "forbidden", "request_timeout", "length_required", "precondition_failed", "uri_too_long",
+    "range_not_satisfiable", "misdirected_request", "rate_limited", "header_too_large", "not_implemented",
+    "bad_gateway", "maintenance", "timeout", "version_not_supported", "insufficient_storage", "error",
+];
+
+fn codes() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(CODES.iter().copied())).build()
 }
 
 /// The reply, and for a 5xx or a refusal the one log line. `user` is who asked, where that is known.
@@ -308,6 +336,10 @@ fn body(
     request_id: &str,
     errors: &[FieldError],
 ) -> HttpResponse {
+    debug_assert!(
+        CODES.contains(&code),
+        "{code} is not in CODES, so the document does not tell it"
+    );
     let problem = Problem {
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),

@@ -2,13 +2,13 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Data, Path},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::time_text;
+use super::{Items, body::Body, time_text};
 use crate::{
     auth::{
         access::{Account, Require},
@@ -22,13 +22,41 @@ use crate::{
 
 const NAME: usize = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewApiKey {
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// Words with one space between them (RFC 6749 section 3.3).
     scope: String,
+    #[schema(minimum = 1, maximum = 365)]
     expires_in_days: i32,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ApiKeyReply {
+    id: Uuid,
+    name: String,
+    scope: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: String,
+    #[schema(format = DateTime)]
+    last_used_at: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct NewApiKeyReply {
+    id: Uuid,
+    name: String,
+    scope: String,
+    /// What goes into the Authorization header, as an access token does.
+    key: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    expires_at: String,
 }
 
 impl NewApiKey {
@@ -52,10 +80,19 @@ impl NewApiKey {
     }
 }
 
-/// `POST /api/v1/api-keys`: the one answer that has the key.
+/// `POST /api/v1/api-keys`: a new key for a machine; the one answer that has it.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys", request_body = NewApiKey,
+    responses(
+        (status = 201, body = NewApiKeyReply),
+        (status = 400, description = "`invalid_fields`"),
+        (status = 409, description = "`too_many_api_keys`"),
+        (status = 429, description = "`too_many_attempts`"),
+    ),
+)]
 pub async fn create(
     Require { user, .. }: Require<Account>,
-    new: Json<NewApiKey>,
+    Body(new): Body<NewApiKey>,
     caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
@@ -63,36 +100,36 @@ pub async fn create(
     let scope = api_key::effective(&new.scope, &user.scope);
     let (name, days) = (new.name.trim(), new.expires_in_days);
     let (key, row) = api_key::create(&state, &user, name, &scope, days, &caller).await?;
-    Ok(HttpResponse::Created().json(json!({
-        "id": row.id,
-        "name": row.name,
-        "scope": row.scope,
-        "key": key,
-        "created_at": time_text(row.created_at),
-        "expires_at": time_text(row.expires_at),
-    })))
+    Ok(HttpResponse::Created().json(NewApiKeyReply {
+        id: row.id,
+        name: row.name,
+        scope: row.scope,
+        key,
+        created_at: time_text(row.created_at),
+        expires_at: time_text(row.expires_at),
+    }))
 }
 
-/// `GET /api/v1/api-keys`
+/// `GET /api/v1/api-keys`: one's own API keys, without their secrets.
+#[utoipa::path(get, path = "/api/v1/api-keys", responses((status = 200, body = Items<ApiKeyReply>)))]
 pub async fn list(
     Require { user, .. }: Require<Account>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let rows = api_keys::list(&state.db.get().await?, user.id).await?;
-    let items = rows.iter().map(|row| {
-        json!({
-            "id": row.id,
-            "name": row.name,
-            "scope": row.scope,
-            "created_at": time_text(row.created_at),
-            "expires_at": time_text(row.expires_at),
-            "last_used_at": row.last_used_at.map(time_text),
-        })
+    let items = rows.into_iter().map(|row| ApiKeyReply {
+        id: row.id,
+        name: row.name,
+        scope: row.scope,
+        created_at: time_text(row.created_at),
+        expires_at: time_text(row.expires_at),
+        last_used_at: row.last_used_at.map(time_text),
     });
-    Ok(HttpResponse::Ok().json(json!({"items": items.collect::<Vec<Value>>()})))
+    Ok(HttpResponse::Ok().json(Items { items: items.collect() }))
 }
 
-/// `DELETE /api/v1/api-keys/{id}`
+/// `DELETE /api/v1/api-keys/{id}`: revokes a key.
+#[utoipa::path(delete, path = "/api/v1/api-keys/{id}", responses((status = 204)))]
 pub async fn delete(
     Require { user, .. }: Require<Account>,
     id: Path<Uuid>,

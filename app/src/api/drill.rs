@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Query},
+    web::{Data, Query},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::{
     state::AppState,
 };
 
-use super::me;
+use super::{body::Body, me};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +54,6 @@ pub async fn block(_: Public, length: Query<Length>) -> Result<HttpResponse, Api
 
 /// `POST /api/v1/drill/panic`
 #[expect(clippy::panic, reason = "what it is for")]
-pub async fn panic(_: Public, panic: Json<Panic>) -> Result<HttpResponse, ApiError> {
+pub async fn panic(_: Public, Body(panic): Body<Panic>) -> Result<HttpResponse, ApiError> {
     panic!("{}", panic.message);
 }

@@ -8,7 +8,11 @@ use crate::{
     state::AppState,
 };
 
-/// `GET /.well-known/jwks.json` (RFC 7517 section 5)
+/// `GET /.well-known/jwks.json`: the public keys that access tokens are signed with (RFC 7517 section 5).
+#[utoipa::path(
+    get, path = "/.well-known/jwks.json",
+    responses((status = 200, content_type = "application/jwk-set+json", body = Object)),
+)]
 pub async fn show(_: MaybeUser, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, format!("public, max-age={MAX_AGE}")))

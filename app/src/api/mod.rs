@@ -5,7 +5,9 @@ use actix_web::{
     http::Method,
     web::{self, ServiceConfig},
 };
+use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use utoipa::ToSchema;
 
 use crate::{
     auth::access::Asker,
@@ -17,12 +19,16 @@ use route::{Route, route};
 mod api_keys;
 mod auth;
 mod authorize;
+mod body;
+mod constant;
+mod docs;
 mod drill;
 mod health;
 mod jwks;
 mod me;
 mod metrics;
 mod notes;
+pub mod openapi;
 pub mod route;
 mod sessions;
 mod simplejwt;
@@ -39,6 +45,12 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::GET,    authorize::PATH,                 authorize::show),
         route(Method::GET,    "/internal/metrics",             metrics::show),
         route(Method::GET,    "/.well-known/jwks.json",        jwks::show),
+        route(Method::GET,    "/api/openapi.json",             openapi::show),
+        route(Method::GET,    "/api/docs",                     docs::there),
+        route(Method::GET,    "/api/docs/",                    docs::page),
+        route(Method::GET,    "/api/docs/initializer.js",      docs::initializer),
+        route(Method::GET,    "/api/docs/swagger-ui.css",      docs::style),
+        route(Method::GET,    "/api/docs/swagger-ui-bundle.js", docs::script),
         route(Method::POST,   "/api/v1/auth/token",            auth::token::create),
         route(Method::POST,   "/api/v1/auth/token/refresh",    auth::token::refresh),
         route(Method::POST,   "/api/v1/auth/token/revoke",     auth::token::revoke),
@@ -53,7 +65,7 @@ pub fn routes(settings: &Settings) -> Vec<Route> {
         route(Method::POST,   "/api/token/blacklist/",         simplejwt::blacklist),
         route(Method::GET,    "/api/v1/me",                    me::show),
         route(Method::GET,    "/api/v1/sessions",              sessions::list),
-        route(Method::DELETE, "/api/v1/sessions",              sessions::delete_others),
+        route(Method::DELETE, "/api/v1/sessions",              sessions::delete_all),
         route(Method::DELETE, "/api/v1/sessions/{id}",         sessions::delete),
         route(Method::GET,    "/api/v1/api-keys",              api_keys::list),
         route(Method::POST,   "/api/v1/api-keys",              api_keys::create),
@@ -102,6 +114,12 @@ pub fn failure(error: &ApiError, request: &HttpRequest, request_id: &str) -> Htt
         Some(authorize::PATH) => authorize::refusal(reply),
         _ => reply,
     }
+}
+
+/// All of a kind: there are few.
+#[derive(Serialize, ToSchema)]
+struct Items<T> {
+    items: Vec<T>,
 }
 
 /// RFC 3339, in UTC.

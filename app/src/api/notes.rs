@@ -3,12 +3,13 @@
 use actix_web::{
     HttpResponse,
     http::header::LOCATION,
-    web::{Data, Json, Path, Query},
+    web::{Data, Path, Query},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::time_text;
+use super::{body::Body, time_text};
 use crate::{
     auth::access::{Notes, Require},
     db::notes::{self, NoteRow},
@@ -21,38 +22,48 @@ const BODY: usize = 20_000;
 const PAGE: i64 = 20;
 const LARGEST_PAGE: i64 = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNote {
+    #[schema(min_length = 1, max_length = 200)]
     title: String,
     #[serde(default)]
+    #[schema(max_length = 20_000)]
     body: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotePatch {
+    #[schema(min_length = 1, max_length = 200)]
     title: Option<String>,
+    #[schema(max_length = 20_000)]
     body: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Page {
+    /// At most so many.
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<i64>,
+    /// Those behind this note: `next` of the page before.
     after: Option<Uuid>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct NoteReply {
     id: Uuid,
     title: String,
     body: String,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct NotesReply {
     items: Vec<NoteReply>,
     /// `after` of the next page, if there is one.
@@ -89,10 +100,17 @@ fn check(title: Option<&str>, body: Option<&str>) -> Result<(), ApiError> {
     if errors.is_empty() { Ok(()) } else { Err(ApiError::Invalid(errors)) }
 }
 
-/// `POST /api/v1/notes`
+/// `POST /api/v1/notes`: a new note.
+#[utoipa::path(
+    post, path = "/api/v1/notes", request_body = NewNote,
+    responses(
+        (status = 201, body = NoteReply, headers(("location" = String))),
+        (status = 400, description = "`invalid_fields`"),
+    ),
+)]
 pub async fn create(
     Require { user, .. }: Require<Notes>,
-    note: Json<NewNote>,
+    Body(note): Body<NewNote>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     check(Some(&note.title), Some(&note.body))?;
@@ -102,7 +120,11 @@ pub async fn create(
         .json(NoteReply::from(row)))
 }
 
-/// `GET /api/v1/notes?limit=&after=`: newest first.
+/// `GET /api/v1/notes`: one's own notes, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/notes", params(Page),
+    responses((status = 200, body = NotesReply), (status = 400, description = "`invalid_fields`")),
+)]
 pub async fn list(
     Require { user, .. }: Require<Notes>,
     page: Query<Page>,
@@ -124,7 +146,8 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(NotesReply { items, next }))
 }
 
-/// `GET /api/v1/notes/{id}`
+/// `GET /api/v1/notes/{id}`: one note.
+#[utoipa::path(get, path = "/api/v1/notes/{id}", responses((status = 200, body = NoteReply)))]
 pub async fn show(
     Require { user, .. }: Require<Notes>,
     id: Path<Uuid>,
@@ -134,11 +157,15 @@ pub async fn show(
     Ok(HttpResponse::Ok().json(NoteReply::from(row.ok_or(ApiError::NotFound)?)))
 }
 
-/// `PATCH /api/v1/notes/{id}`
+/// `PATCH /api/v1/notes/{id}`: changes what is given, and leaves the rest.
+#[utoipa::path(
+    patch, path = "/api/v1/notes/{id}", request_body = NotePatch,
+    responses((status = 200, body = NoteReply), (status = 400, description = "`invalid_fields`")),
+)]
 pub async fn update(
     Require { user, .. }: Require<Notes>,
     id: Path<Uuid>,
-    patch: Json<NotePatch>,
+    Body(patch): Body<NotePatch>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let (title, body) = (patch.title.as_deref(), patch.body.as_deref());
@@ -147,7 +174,8 @@ pub async fn update(
     Ok(HttpResponse::Ok().json(NoteReply::from(row.ok_or(ApiError::NotFound)?)))
 }
 
-/// `DELETE /api/v1/notes/{id}`
+/// `DELETE /api/v1/notes/{id}`: for good.
+#[utoipa::path(delete, path = "/api/v1/notes/{id}", responses((status = 204)))]
 pub async fn delete(
     Require { user, .. }: Require<Notes>,
     id: Path<Uuid>,

@@ -2,13 +2,13 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Data, Path},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::time_text;
+use super::{Items, body::Body, time_text};
 use crate::{
     auth::{
         access::{Require, Users},
@@ -21,44 +21,68 @@ use crate::{
     state::AppState,
 };
 
-fn reply(row: &UserRow) -> Value {
-    json!({
-        "id": row.id,
-        "email": row.email,
-        "admin": row.admin,
-        "disabled": row.disabled_at.is_some(),
-        "created_at": time_text(row.created_at),
-    })
+#[derive(Serialize, ToSchema)]
+struct UserReply {
+    id: Uuid,
+    email: String,
+    admin: bool,
+    disabled: bool,
+    #[schema(format = DateTime)]
+    created_at: String,
 }
 
-/// `GET /api/v1/users`
+impl From<UserRow> for UserReply {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: row.id,
+            email: row.email,
+            admin: row.admin,
+            disabled: row.disabled_at.is_some(),
+            created_at: time_text(row.created_at),
+        }
+    }
+}
+
+/// `GET /api/v1/users`: all accounts.
+#[utoipa::path(get, path = "/api/v1/users", responses((status = 200, body = Items<UserReply>)))]
 pub async fn list(_: Require<Users>, state: Data<AppState>) -> Result<HttpResponse, ApiError> {
     let rows = users::list(&state.db.get().await?).await?;
-    Ok(HttpResponse::Ok().json(json!({"items": rows.iter().map(reply).collect::<Vec<_>>()})))
+    let items = rows.into_iter().map(UserReply::from).collect();
+    Ok(HttpResponse::Ok().json(Items { items }))
 }
 
-/// `GET /api/v1/users/{id}`
+/// `GET /api/v1/users/{id}`: one account.
+#[utoipa::path(get, path = "/api/v1/users/{id}", responses((status = 200, body = UserReply)))]
 pub async fn show(
     _: Require<Users>,
     id: Path<Uuid>,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
     let row = users::find(&state.db.get().await?, *id).await?.ok_or(ApiError::NotFound)?;
-    Ok(HttpResponse::Ok().json(reply(&row)))
+    Ok(HttpResponse::Ok().json(UserReply::from(row)))
 }
 
-#[derive(Deserialize)]
+/// At least one of them.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserPatch {
     disabled: Option<bool>,
     admin: Option<bool>,
 }
 
-/// `PATCH /api/v1/users/{id}`
+/// `PATCH /api/v1/users/{id}`: disables or enables an account, makes it an administrator or not.
+#[utoipa::path(
+    patch, path = "/api/v1/users/{id}", request_body = UserPatch,
+    responses(
+        (status = 200, body = UserReply),
+        (status = 400, description = "`invalid_fields`"),
+        (status = 409, description = "`own_account`"),
+    ),
+)]
 pub async fn update(
     Require { user, .. }: Require<Users>,
     id: Path<Uuid>,
-    patch: Json<UserPatch>,
+    Body(patch): Body<UserPatch>,
     caller: Caller,
     state: Data<AppState>,
 ) -> Result<HttpResponse, ApiError> {
@@ -68,10 +92,11 @@ pub async fn update(
         return Err(ApiError::Invalid(vec![error]));
     }
     let row = account::set_rights(&state, &user, *id, rights, &caller).await?;
-    Ok(HttpResponse::Ok().json(reply(&row)))
+    Ok(HttpResponse::Ok().json(UserReply::from(row)))
 }
 
-/// `DELETE /api/v1/users/{id}/sessions`
+/// `DELETE /api/v1/users/{id}/sessions`: signs an account out everywhere.
+#[utoipa::path(delete, path = "/api/v1/users/{id}/sessions", responses((status = 204)))]
 pub async fn end_sessions(
     _: Require<Users>,
     id: Path<Uuid>,
@@ -82,7 +107,8 @@ pub async fn end_sessions(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `DELETE /api/v1/users/{id}/sessions/{session}`
+/// `DELETE /api/v1/users/{id}/sessions/{session}`: ends one session of an account.
+#[utoipa::path(delete, path = "/api/v1/users/{id}/sessions/{session}", responses((status = 204)))]
 pub async fn end_session(
     _: Require<Users>,
     path: Path<(Uuid, Uuid)>,

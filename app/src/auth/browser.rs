@@ -10,12 +10,20 @@ use actix_web::{
     http::header::ORIGIN,
     web::Data,
 };
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Required,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Type},
+    },
+};
 
 use super::{device, session::ABSOLUTE_DAYS};
 use crate::{error::ApiError, state::AppState};
 
 /// `__Host-`: set by this very host over TLS, for the whole site, and by no subdomain.
-const REFRESH: &str = "__Host-refresh";
+pub const REFRESH: &str = "__Host-refresh";
 /// Stays when somebody signs out.
 const DEVICE: &str = "__Host-device";
 
@@ -60,6 +68,26 @@ impl FromRequest for OwnPage {
             (site, origin) => site.unwrap_or(true) && origin.unwrap_or(true),
         };
         ready(if own { Ok(Self) } else { Err(ApiError::CrossSite) })
+    }
+}
+
+impl IntoParams for OwnPage {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let header = |(name, description): (&str, &str)| {
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .description(Some(description))
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+                .build()
+        };
+        let headers = [
+            ("Sec-Fetch-Site", "`same-origin`. Browsers set it themselves."),
+            ("Origin", "This site's. Browsers set it themselves."),
+            ("X-Requested-With", "`roadstead`, from whoever sends neither of the two."),
+        ];
+        headers.map(header).into()
     }
 }
 

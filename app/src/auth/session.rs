@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -56,7 +57,7 @@ pub struct Issued {
 }
 
 /// RFC 6749 section 5.1.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AccessReply {
     pub access_token: String,
     pub token_type: &'static str,

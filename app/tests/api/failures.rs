@@ -47,10 +47,11 @@ fn bodies_that_are_no_valid_json_are_named() {
     let slot = site.ready("blue");
     let json = "application/json";
     let large = [b"{\"message\":\"".as_slice(), &vec![b'x'; 300 * 1024], b"\"}"].concat();
-    let cases: [(&str, &[u8], u16, &str); 9] = [
+    let cases: [(&str, &[u8], u16, &str); 10] = [
         (json, b"{", 400, "bad_json"),
         (json, b"", 400, "bad_json"),
         (json, b"[]", 400, "bad_json"),
+        (json, b"[\"a\"]", 400, "bad_json"),
         (json, b"{}", 400, "bad_json"),
         (json, b"{\"message\":\"a\",\"message\":\"b\"}", 400, "bad_json"),
         (json, b"{\"message\":\"\xff\"}", 400, "bad_json"),

@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod migrate;
 mod notes;
+mod openapi;
 mod purge;
 mod revocation;
 mod serve;

@@ -41,7 +41,10 @@ impl Pair {
     fn start() -> Self {
         let app = TestApp::spawn();
         let green = app.site.ready("green");
-        let busy = app.user("busy").token().to_owned();
+        // By an API key, which outlives the signing keys that end here, too.
+        let body = json!({"name": "load", "scope": "notes", "expires_in_days": 1});
+        let busy = app.user("busy").post("/api/v1/api-keys", &body).json()["key"].clone();
+        let busy = text(&busy).to_owned();
         let stop = Arc::new(AtomicBool::new(false));
         let load = [&app.slot, &green].map(|slot| {
             let (socket, token, stop) = (slot.socket.clone(), busy.clone(), stop.clone());
@@ -156,6 +159,12 @@ fn what_its_owner_ends_is_over_on_both_slots() {
             assert_eq!(pair.client(&other).delete("/api/v1/sessions").status, 204);
         })
     });
+    pair.within_a_second("signed out everywhere", || {
+        let (tokens, other) = (new(), new());
+        pair.end(&tokens, || {
+            assert_eq!(pair.client(&other).delete("/api/v1/sessions?current=true").status, 204);
+        })
+    });
     pair.within_a_second("a refresh token used twice", || {
         let first = new();
         let refresh = |tokens: &Value| {
@@ -221,6 +230,15 @@ fn what_an_administrator_ends_is_over_on_both_slots() {
         let took = pair.end(&tokens, || patch(json!({"disabled": true})));
         patch(json!({"disabled": false}));
         took
+    });
+    pair.within_a_second("its signing key revoked", || {
+        let tokens = new();
+        let kid = "SELECT kid FROM signing_keys WHERE revoked_at IS NULL ORDER BY signs_from DESC LIMIT 1";
+        let kid = pair.app.value(kid);
+        pair.end(&tokens, || {
+            let (done, said) = pair.app.run(&["keys", "revoke", &kid], "");
+            assert!(done, "{said}");
+        })
     });
     pair.within_a_second("by hand, in SQL", || {
         let tokens = new();

@@ -132,6 +132,13 @@ fn e2_all_other_sessions_end_at_once() {
     assert_eq!(here.delete("/api/v1/sessions").status, 204);
     others.iter().for_each(|tokens| assert_dead(&app, tokens));
     assert_eq!(here.get("/api/v1/me").status, 200);
+    let other = sign_in(&app);
+    for odd in ["current=yes", "currant=true"] {
+        assert_eq!(here.delete(&format!("/api/v1/sessions?{odd}")).status, 400, "{odd}");
+    }
+    assert_eq!(here.delete("/api/v1/sessions?current=true").status, 204);
+    assert_dead(&app, &other);
+    assert_eq!(here.get("/api/v1/me").problem()["code"], "token_revoked");
     assert_eq!(bob.get("/api/v1/me").status, 200);
 }
 

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     auth::{
@@ -16,15 +17,17 @@ pub mod password;
 pub mod session;
 pub mod token;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
+    #[schema(format = Email)]
     email: String,
+    #[schema(format = Password, min_length = 1, max_length = 1024)]
     password: String,
 }
 
-#[derive(Serialize)]
-struct TokenReply {
+#[derive(Serialize, ToSchema)]
+pub(super) struct TokenReply {
     #[serde(flatten)]
     access: AccessReply,
     refresh_token: String,

@@ -5,7 +5,9 @@
 //! `multipart/form-data` are not answered.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
+use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::{
     auth::{
@@ -18,24 +20,38 @@ use crate::{
     state::AppState,
 };
 use fields::Fields;
+use schemas::{SimpleJwtCredentials, SimpleJwtRefresh, SimpleJwtToken};
 
 mod fields;
 mod refusal;
+mod schemas;
 
 pub use refusal::refusal;
+pub use schemas::SimpleJwtRefusal;
 
 /// What all of them begin with.
 pub const PREFIX: &str = "/api/token/";
 
+#[derive(Serialize, ToSchema)]
+struct SimpleJwtPair {
+    access: String,
+    refresh: String,
+}
+
 fn reply(Issued { access, refresh_token }: Issued) -> HttpResponse {
-    HttpResponse::Ok().json(json!({"access": access.access_token, "refresh": refresh_token}))
+    HttpResponse::Ok().json(SimpleJwtPair { access: access.access_token, refresh: refresh_token })
 }
 
 fn done() -> HttpResponse {
     HttpResponse::Ok().json(json!({}))
 }
 
-/// `POST /api/token/`
+/// `POST /api/token/`: signs a program in.
+#[utoipa::path(
+    post, path = "/api/token/",
+    request_body(content((SimpleJwtCredentials = "application/json"), (SimpleJwtCredentials = "application/x-www-form-urlencoded"))),
+    responses((status = 200, body = SimpleJwtPair), (status = 401), (status = 429)),
+)]
 pub async fn create(
     _: Public,
     caller: Caller,
@@ -49,7 +65,12 @@ pub async fn create(
     Ok(reply(session::sign_in(&state, &email, password, Kind::Program, &caller).await?))
 }
 
-/// `POST /api/token/refresh/`
+/// `POST /api/token/refresh/`: the next pair of tokens, for a refresh token that is then used up.
+#[utoipa::path(
+    post, path = "/api/token/refresh/",
+    request_body(content((SimpleJwtRefresh = "application/json"), (SimpleJwtRefresh = "application/x-www-form-urlencoded"))),
+    responses((status = 200, body = SimpleJwtPair), (status = 401), (status = 429)),
+)]
 pub async fn refresh(
     _: Public,
     caller: Caller,
@@ -67,7 +88,12 @@ pub async fn refresh(
     }
 }
 
-/// `POST /api/token/verify/`: an access token or a refresh token.
+/// `POST /api/token/verify/`: whether an access token or a refresh token is good.
+#[utoipa::path(
+    post, path = "/api/token/verify/",
+    request_body(content((SimpleJwtToken = "application/json"), (SimpleJwtToken = "application/x-www-form-urlencoded"))),
+    responses((status = 200, body = Object), (status = 401)),
+)]
 pub async fn verify(
     _: Public,
     request: HttpRequest,
@@ -88,7 +114,12 @@ pub async fn verify(
     }
 }
 
-/// `POST /api/token/blacklist/`: the sign-out.
+/// `POST /api/token/blacklist/`: ends a refresh token's session.
+#[utoipa::path(
+    post, path = "/api/token/blacklist/",
+    request_body(content((SimpleJwtRefresh = "application/json"), (SimpleJwtRefresh = "application/x-www-form-urlencoded"))),
+    responses((status = 200, body = Object), (status = 401)),
+)]
 pub async fn blacklist(
     _: Public,
     caller: Caller,

@@ -32,7 +32,7 @@ mod pages;
 mod serve;
 mod watch;
 
-pub use pages::{Pages, STREAM, routes};
+pub use pages::{POLICY, Pages, STREAM, routes};
 pub use serve::serve;
 
 /// Variables by which the child learns what this process made.

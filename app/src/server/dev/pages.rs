@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// What nginx says in production, so that a page that breaks it breaks here.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const SCRIPT: &str = r#"<script type="module" src="/dev/reload.js"></script>"#;
 const RELOAD: &str = r#"// Of the development server: reloads the page when something has changed.
