@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Items, body::Body, time_text};
 use crate::{
     auth::{
-        access::{Require, Users},
+        access::{Account, Permission as _, Require, Users},
         account,
         caller::Caller,
         session,
@@ -90,6 +90,10 @@ pub async fn update(
     if rights == Rights::default() {
         let error = FieldError::new("disabled", "must be given, or `admin`");
         return Err(ApiError::Invalid(vec![error]));
+    }
+    // An API key that leaks shall make no administrators.
+    if rights.admin.is_some() && !user.has(Account::SCOPE) {
+        return Err(ApiError::InsufficientScope);
     }
     let row = account::set_rights(&state, &user, *id, rights, &caller).await?;
     Ok(HttpResponse::Ok().json(UserReply::from(row)))

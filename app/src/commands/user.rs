@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use clap::Subcommand;
+use serde_json::json;
 
 use super::text;
 use crate::{
@@ -76,6 +77,9 @@ async fn work(settings: &Settings, command: UserCommand) -> Result<String, Strin
             let token = secret::encode(&secret::random::<32>());
             let hash = secret::sha256(token.as_bytes());
             invitations::insert(&client, &hash, &email, admin).await.map_err(text)?;
+            let details = json!({"admin": admin});
+            let event = Event { event: "user_invited", details, ..Event::default() };
+            audit::record(&client, &Caller::default(), event).await.map_err(text)?;
             // Behind #, a browser keeps it to itself: it is in no request and in no log.
             let email: String = form_urlencoded::byte_serialize(email.as_bytes()).collect();
             Ok(format!("{}/invitation#token={token}&email={email}", settings.origin()))

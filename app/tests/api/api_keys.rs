@@ -264,6 +264,14 @@ fn a_key_can_do_no_more_than_its_owner_can_now() {
     let list = |machine: &Client| machine.get("/api/v1/users").status;
     assert_eq!((list(&both), list(&users), both.get("/api/v1/notes").status), (200, 200, 200));
 
+    // It manages accounts, and makes no administrators.
+    let chief_s = app.value("SELECT id FROM users WHERE email = 'admin@example.org'");
+    let chief_s = format!("/api/v1/users/{chief_s}");
+    assert_eq!(users.patch(&chief_s, &json!({"disabled": false})).status, 200);
+    for body in [json!({"admin": false}), json!({"admin": true, "disabled": false})] {
+        assert_eq!(users.patch(&chief_s, &body).problem()["code"], "insufficient_scope");
+    }
+
     // What raises the owner's version ends tokens; a key is read anew.
     app.change("UPDATE users SET admin = false WHERE email = 'ada@example.org'");
     wait_for("the right is withdrawn", || list(&both) == 403 && list(&users) == 403);
