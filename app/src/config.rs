@@ -175,7 +175,7 @@ pub struct Auth {
     /// How long an access token is good, in seconds: one of `ACCESS_LIFETIMES`.
     pub access_lifetime_s: i64,
     /// A signing key is replaced when it is so old.
-    pub key_rotation_days: u16,
+    pub rotation_days: u16,
     /// Encrypts the signing keys in the database.
     pub master_key: Option<Secret>,
     /// Authenticates refresh tokens.
@@ -193,7 +193,7 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             access_lifetime_s: 300,
-            key_rotation_days: 30,
+            rotation_days: 30,
             master_key: None,
             refresh_key: None,
             pepper: None,
@@ -348,8 +348,8 @@ impl Settings {
             ),
             ("ROADSTEAD_DATABASE__POOL_SIZE", self.database.pool_size > 0, "must be at least 1"),
             (
-                "ROADSTEAD_AUTH__KEY_ROTATION_DAYS",
-                (2..=365).contains(&self.auth.key_rotation_days),
+                "ROADSTEAD_AUTH__ROTATION_DAYS",
+                (2..=365).contains(&self.auth.rotation_days),
                 "must be between 2 and 365: the next key is published a day before it signs",
             ),
             (
@@ -504,7 +504,7 @@ mod tests {
             ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "901", "between 30 and 900"),
             ("ROADSTEAD_AUTH__ACCESS_LIFETIME_S", "5m", "invalid"),
             ("ROADSTEAD_AUTH__SIGN_IN_LIMIT", "0", "between 2"),
-            ("ROADSTEAD_AUTH__KEY_ROTATION_DAYS", "1", "between 2 and 365"),
+            ("ROADSTEAD_AUTH__ROTATION_DAYS", "1", "between 2 and 365"),
             ("ROADSTEAD_AUTH__PEPPER_FILE", "/does/not/exist", "/does/not/exist"),
         ] {
             let message = read(&[(name, value)]).expect_err(name);

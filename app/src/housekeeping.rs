@@ -33,7 +33,7 @@ impl Job {
     async fn work(self, state: &AppState, change: &Transaction) -> Result<Duration, DbError> {
         match self {
             Self::Keys => {
-                let days = state.settings.auth.key_rotation_days;
+                let days = state.settings.auth.rotation_days;
                 rotation::tend(change, &state.master.get(), days).await?;
                 Ok(Duration::from_secs(60))
             }
