@@ -127,7 +127,7 @@ suite_lint() {
 # app/fuzz is a workspace of its own.
 lint_format() {
   cargo fmt --all --check
-  rustfmt --check --edition 2024 app/fuzz/*.rs
+  cargo fmt --manifest-path app/fuzz/Cargo.toml --check
 }
 
 # lint_migrations FOLDER: what would lock or destroy is refused; the second may be in a step that is marked for it.
