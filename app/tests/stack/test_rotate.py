@@ -60,7 +60,7 @@ def processes(stack):
     return [stack.pid(service) for service in ("nginx", "app-blue", "app-green")]
 
 
-def test_the_next_signing_key_signs_under_load_and_the_old_one_verifies(stack, account):
+def test_h2_the_next_signing_key_signs_under_load_and_the_old_one_verifies(stack, account):
     old, before = sign_in(stack), processes(stack)
     load = Load(stack, old["access_token"], "--request", "GET /api/v1/me", "--rate", "100", "--connections", "8", "--seconds", "240")
     wait_until(lambda: load.sent() >= 100, 30, "the load is answered")

@@ -192,7 +192,7 @@ fn a_lost_master_key_that_is_put_back_is_used_without_a_restart() {
 }
 
 #[test]
-fn no_slot_starts_with_a_key_that_others_know_or_read() {
+fn h4_no_slot_starts_with_a_key_that_others_know_or_read() {
     let placeholder = &("changeme".repeat(5) + "chA");
     let known = encode(b"ThisIsASecretKeyOfThirtyTwoBytes");
     for (kind, value, word) in [

@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_rotation_under_load_refuses_nobody() {
+fn h2_a_rotation_under_load_refuses_nobody() {
     let (app, green) = pair();
     let sockets = sockets(&app, &green);
     let first = kid(&signed_in(&app)["access_token"]);
@@ -88,7 +88,7 @@ fn a_rotation_under_load_refuses_nobody() {
 }
 
 #[test]
-fn a_revoked_key_is_dead_on_both_slots_in_under_a_second_and_a_refresh_helps() {
+fn h3_a_revoked_key_is_dead_on_both_slots_in_under_a_second_and_a_refresh_helps() {
     let (app, green) = pair();
     let mut slots = sockets(&app, &green).map(|socket| Connection::open(&socket).unwrap());
     let watch = Watch::start();
