@@ -1,5 +1,7 @@
 """The page that shows the API: Swagger UI under the site's own Content-Security-Policy, and nothing from elsewhere."""
 
+import re
+
 from playwright.sync_api import expect
 
 SIGN_IN = """async (account) => {
@@ -33,3 +35,19 @@ def test_without_scripts_the_page_says_so(another_browser):
     page = another_browser(java_script_enabled=False).new_page()
     page.goto("/api/docs/")
     expect(page.locator("noscript p")).to_contain_text("/api/openapi.json")
+
+
+def test_it_is_dark_where_people_want_it_so(another_browser):
+    page = another_browser(color_scheme="dark").new_page()
+    page.goto("/api/docs/")
+    expect(page.get_by_role("heading", name="Roadstead")).to_be_visible()
+    style = "element => [getComputedStyle(element).color, getComputedStyle(element).backgroundColor]"
+    text, ground = page.locator(".swagger-ui").first.evaluate(style)
+    assert light(text) - light(ground) > 400, (text, ground)
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("html")).not_to_have_class("dark-mode")
+
+
+def light(color):
+    """0 for black, 765 for white; `rgb(…)` as browsers write it."""
+    return sum(map(int, re.findall(r"\d+", color)[:3]))

@@ -1,3 +1,9 @@
+/* Its own dark dress, which it puts on only when told. */
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const dress = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dress();
+dark.addEventListener("change", dress);
+
 SwaggerUIBundle({
   dom_id: "#docs",
   url: "/api/openapi.json",
