@@ -26,7 +26,7 @@ readonly SUITES='lint rust stack browser'
 look_room() {
   local free
   free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1024) }')
-  say "Warm this takes about 30 minutes, the first time up to 45, and 10 GB of disk ($free MB free)."
+  say "Warm this takes about 40 minutes, the first time up to 50, and 10 GB of disk ($free MB free)."
   [ "$free" -ge 5000 ] || die "$EX_UNAVAILABLE" "too little disk: $free MB free here, and 5000 MB needed at the least" \
     "free some: cargo clean, docker builder prune"
 }
