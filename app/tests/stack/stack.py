@@ -36,8 +36,8 @@ class Stack:
             "ROADSTEAD_HTTP_PORT": str(self.http),
             "ROADSTEAD_HTTPS_PORT": str(self.https),
             # The tests come from one address, and sign in more often than a person.
-            "ROADSTEAD_RATE_SIGN_IN": "6000r/m",
-            "ROADSTEAD_RATE_REFRESH": "6000r/m",
+            **{f"ROADSTEAD_RATE_{what}": "6000r/m" for what in ("SIGN_IN", "REFRESH")},
+            **{f"ROADSTEAD_BURST_{what}": "10000" for what in ("SIGN_IN", "REFRESH")},
             "ROADSTEAD_AUTH__SIGN_IN_LIMIT": "1000000",
             "ROADSTEAD_WATCH_SECONDS": "2",
             **settings,
