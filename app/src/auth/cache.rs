@@ -32,9 +32,8 @@ pub struct Known {
     pub session: Uuid,
     pub version: i32,
     pub scope: String,
-    /// When they proved who they are; an API key never did. Seconds since 1970, as all times here.
-    pub auth_time: Option<i64>,
-    pub expires: i64,
+    /// Seconds since 1970, as all times here.
+    expires: i64,
     issued: i64,
     /// Up to which news of revocations, and with which set of keys, it was found good.
     epoch: Cell<u64>,
@@ -71,7 +70,6 @@ impl Known {
             session: claims.sid,
             version: claims.ver,
             scope: claims.scope,
-            auth_time: Some(claims.auth_time),
             expires: claims.exp,
             issued: claims.iat,
             epoch: Cell::new(sight.epoch),
@@ -88,7 +86,6 @@ impl Known {
             session: key.id,
             version: key.version,
             scope,
-            auth_time: None,
             expires: sight.now + key.remaining,
             issued: sight.now,
             epoch: Cell::new(sight.epoch),
